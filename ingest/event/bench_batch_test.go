@@ -1,0 +1,117 @@
+package event
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// Benchmarks of batches: events of four fields, of which one is a zipf-distributed item and
+// one a key of a thousand. Each iteration is one event, in batches of benchRows.
+
+const benchRows = 4096
+
+func benchBatch(b *testing.B) *Batch {
+	b.Helper()
+	r := random(1)
+	zipf := rand.NewZipf(r, 1.05, 1, 1_000_000)
+	batch := &Batch{}
+	builder := NewBuilder(batch)
+	for i := range benchRows {
+		builder.Begin()
+		builder.String([]byte("user"), fmt.Appendf(nil, "user%07d", zipf.Uint64()))
+		builder.String([]byte("page"), fmt.Appendf(nil, "page%03d", r.IntN(1000)))
+		builder.Int([]byte("added"), r.Int64N(100)+1)
+		builder.Float([]byte("score"), r.Float64())
+		if err := builder.End(1_700_000_000_000 + int64(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return batch
+}
+
+// perEvent runs f for as many batches as b.N events take.
+func perEvent(b *testing.B, f func()) {
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += benchRows {
+		f()
+	}
+}
+
+func BenchmarkBuilder(b *testing.B) {
+	src, dst := benchBatch(b), &Batch{}
+	user, page, added, score := src.Column("user"), src.Column("page"), src.Column("added"), src.Column("score")
+	names := [][]byte{[]byte("user"), []byte("page"), []byte("added"), []byte("score")}
+	builder := NewBuilder(dst)
+	perEvent(b, func() {
+		dst.Reset()
+		for row := range benchRows {
+			builder.Begin()
+			builder.String(names[0], user.String(row))
+			builder.String(names[1], page.String(row))
+			builder.Int(names[2], int64(added.Bits[row]))
+			builder.Float(names[3], float64(score.Bits[row]))
+			if err := builder.End(src.Times[row]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkAppendRows(b *testing.B) {
+	src, dst := benchBatch(b), &Batch{}
+	rows := make([]int32, benchRows)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	perEvent(b, func() {
+		dst.Reset()
+		dst.AppendRows(src, rows)
+	})
+}
+
+func BenchmarkAppendBinary(b *testing.B) {
+	src := benchBatch(b)
+	var record []byte
+	perEvent(b, func() {
+		src.cache.drop()
+		record = src.AppendBinary(record[:0])
+	})
+	b.ReportMetric(float64(len(record))/benchRows, "B/event")
+}
+
+func BenchmarkDecodeBatch(b *testing.B) {
+	record := benchBatch(b).AppendBinary(nil)
+	perEvent(b, func() {
+		if _, err := DecodeBatch(record); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkHashes(b *testing.B) {
+	built := benchBatch(b)
+	decoded, err := DecodeBatch(built.AppendBinary(nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, fields := range [][]string{{"user"}, {"page"}, {"added"}, {"user", "page"}} {
+		for name, batch := range map[string]*Batch{"built": built, "decoded": decoded} {
+			b.Run(fmt.Sprint(fields, " ", name), func(b *testing.B) {
+				perEvent(b, func() {
+					batch.cache.drop()
+					batch.Hashes(fields)
+				})
+			})
+		}
+	}
+}
+
+func BenchmarkProducersNote(b *testing.B) {
+	p := NewProducers()
+	b.ReportAllocs()
+	for i := range b.N {
+		p.Note("loader", uint64(i), 4)
+	}
+}

@@ -1,0 +1,269 @@
+package event
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// This file encodes the strings of a column: plain, or by a dictionary where it pays.
+
+// Encodings of strings; the first byte of the section.
+const (
+	stringsTimeMillis  = iota // RFC 3339 with milliseconds of the event times; no payload
+	stringsTimeSeconds        // RFC 3339 with seconds of the event times; no payload
+	stringsPlain              // varint lengths, then the bytes
+	stringsDictionary         // varint count, varint lengths and bytes of the entries, then a code a string
+)
+
+const (
+	maxEntries = 1 << 16 // of a dictionary: codes take two bytes at most
+	firstCheck = 512     // strings after which repetition is judged first
+)
+
+// stringWriter encodes string columns; its memory serves one column after another.
+type stringWriter struct {
+	table   []uint32 // code+1 by hash, open addressing; 0 is free
+	hashes  []uint64 // by code
+	entries []uint64 // by code: the Bits of the first string that is equal
+	codes   []uint16 // by string
+}
+
+// append appends the section of the n strings of a column, whose item hashes are given.
+//
+// The dictionary is taken when it is built to the end and smaller than the plain form. It
+// is given up when more than three of four strings were new at 512, 1024, 2048 … strings,
+// or at 65,536 entries. The rule looks at nothing but the strings, so the same rows always
+// give the same record.
+func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) []byte {
+	if w.build(c, hashes, n) && w.size(c) < plainSize(c) {
+		return w.appendDictionary(dst, c)
+	}
+	dst = append(dst, stringsPlain)
+	for row, kind := range c.Kinds {
+		if kind == String {
+			dst = binary.AppendUvarint(dst, c.Bits[row]&math.MaxUint32)
+		}
+	}
+	for row, kind := range c.Kinds {
+		if kind == String {
+			dst = append(dst, c.text(c.Bits[row])...)
+		}
+	}
+	return dst
+}
+
+// build makes the dictionary; false when it was given up.
+func (w *stringWriter) build(c *Column, hashes []uint64, n int) bool {
+	size := 1 << bits.Len(uint(2*min(n, maxEntries)))
+	w.table = slices.Grow(w.table[:0], size)[:size]
+	clear(w.table)
+	w.hashes, w.entries, w.codes = w.hashes[:0], w.entries[:0], w.codes[:0]
+	mask := uint64(size - 1)
+	check := firstCheck
+	last, code := uint64(math.MaxUint64), uint32(0)
+	for row, kind := range c.Kinds {
+		if kind != String {
+			continue
+		}
+		ref := c.Bits[row]
+		if ref != last {
+			hash := hashes[row]
+			slot := hash & mask
+			for {
+				code = w.table[slot]
+				if code == 0 {
+					if len(w.entries) == maxEntries {
+						return false
+					}
+					w.hashes, w.entries = append(w.hashes, hash), append(w.entries, ref)
+					code = uint32(len(w.entries))
+					w.table[slot] = code
+					break
+				}
+				if w.hashes[code-1] == hash && bytes.Equal(c.text(w.entries[code-1]), c.text(ref)) {
+					break
+				}
+				slot = (slot + 1) & mask
+			}
+			last = ref
+		}
+		w.codes = append(w.codes, uint16(code-1))
+		if len(w.codes) == check {
+			if 4*len(w.entries) > 3*check {
+				return false
+			}
+			check *= 2
+		}
+	}
+	return true
+}
+
+// codeWidth returns the bytes of a code.
+func codeWidth(entries int) int {
+	switch {
+	case entries <= 1:
+		return 0
+	case entries <= 1<<8:
+		return 1
+	}
+	return 2
+}
+
+// size returns the bytes of the dictionary form, its encoding byte left out.
+func (w *stringWriter) size(c *Column) int {
+	n := varintSize(uint64(len(w.entries))) + codeWidth(len(w.entries))*len(w.codes)
+	for _, ref := range w.entries {
+		length := ref & math.MaxUint32
+		n += varintSize(length) + int(length)
+	}
+	return n
+}
+
+// plainSize returns the bytes of the plain form, its encoding byte left out.
+func plainSize(c *Column) int {
+	n := 0
+	for row, kind := range c.Kinds {
+		if kind == String {
+			length := c.Bits[row] & math.MaxUint32
+			n += varintSize(length) + int(length)
+		}
+	}
+	return n
+}
+
+func (w *stringWriter) appendDictionary(dst []byte, c *Column) []byte {
+	dst = binary.AppendUvarint(append(dst, stringsDictionary), uint64(len(w.entries)))
+	for _, ref := range w.entries {
+		dst = binary.AppendUvarint(dst, ref&math.MaxUint32)
+	}
+	for _, ref := range w.entries {
+		dst = append(dst, c.text(ref)...)
+	}
+	switch codeWidth(len(w.entries)) {
+	case 1:
+		for _, code := range w.codes {
+			dst = append(dst, byte(code))
+		}
+	case 2:
+		for _, code := range w.codes {
+			dst = binary.LittleEndian.AppendUint16(dst, code)
+		}
+	}
+	return dst
+}
+
+// decodeStrings sets the strings of a column; it returns what is wrong.
+func decodeStrings(c *Column, times []int64, section []byte, t *tally) string {
+	if t[String] == 0 {
+		return ""
+	}
+	switch rest := section[1:]; section[0] {
+	case stringsTimeMillis, stringsTimeSeconds:
+		length := timeMillisLength
+		if section[0] == stringsTimeSeconds {
+			length = timeSecondsLength
+		}
+		if len(rest) > 0 || !restoreTimes(c, times, t[String], length) {
+			return "strings do not repeat the event time"
+		}
+		return ""
+	case stringsPlain:
+		return decodePlain(c, rest)
+	case stringsDictionary:
+		return decodeDictionary(c, rest, t[String])
+	}
+	return "unknown encoding of strings"
+}
+
+// readLength reads the length of a string whose bytes begin at offset at, and returns its
+// bits and what follows; false when the bytes could not be there.
+func readLength(rest []byte, at uint64) (ref uint64, after []byte, ok bool) {
+	var length uint64
+	if len(rest) > 0 && rest[0] < 0x80 { // fast path
+		length, rest = uint64(rest[0]), rest[1:]
+	} else {
+		n := 0
+		if length, n = binary.Uvarint(rest); n <= 0 {
+			return 0, nil, false
+		}
+		rest = rest[n:]
+	}
+	if length > uint64(len(rest)) || at+length > math.MaxUint32 {
+		return 0, nil, false
+	}
+	return at<<32 | length, rest, true
+}
+
+func decodePlain(c *Column, rest []byte) string {
+	at := uint64(0)
+	for row, kind := range c.Kinds {
+		if kind != String {
+			continue
+		}
+		ref, after, ok := readLength(rest, at)
+		if !ok {
+			return "length of a string"
+		}
+		c.Bits[row], rest = ref, after
+		at += ref & math.MaxUint32
+	}
+	if at != uint64(len(rest)) {
+		return "strings of another length than their bytes"
+	}
+	c.Bytes = bytes.Clone(rest)
+	return ""
+}
+
+// decodeDictionary reads a dictionary and the codes of n strings.
+func decodeDictionary(c *Column, rest []byte, n int) string {
+	count, size := binary.Uvarint(rest)
+	if size <= 0 || count == 0 || count > maxEntries || count > uint64(n) || count > uint64(len(rest)-size) {
+		return "count of a dictionary"
+	}
+	rest = rest[size:]
+	entries := make([]uint64, count)
+	at := uint64(0)
+	for i := range entries {
+		ref, after, ok := readLength(rest, at)
+		if !ok {
+			return "length of a dictionary's entry"
+		}
+		entries[i], rest = ref, after
+		at += ref & math.MaxUint32
+	}
+	width := codeWidth(len(entries))
+	if uint64(len(rest)) != at+uint64(n*width) {
+		return "dictionary of another length than its bytes"
+	}
+	c.Bytes = bytes.Clone(rest[:at])
+	return setCodes(c, entries, rest[at:], width)
+}
+
+// setCodes sets the strings of a column from codes of a width in bytes, and keeps the
+// dictionary in the column.
+func setCodes(c *Column, entries []uint64, packed []byte, width int) string {
+	codes := make([]uint16, len(c.Kinds))
+	i := 0
+	for row, kind := range c.Kinds {
+		if kind != String {
+			continue
+		}
+		code := uint16(0)
+		switch width {
+		case 1:
+			code = uint16(packed[i])
+		case 2:
+			code = binary.LittleEndian.Uint16(packed[2*i:])
+		}
+		if int(code) >= len(entries) {
+			return "code past the dictionary"
+		}
+		c.Bits[row], codes[row] = entries[code], code
+		i++
+	}
+	c.entries, c.codes = entries, codes
+	return ""
+}

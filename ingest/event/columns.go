@@ -1,0 +1,181 @@
+package event
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/zeebo/xxh3"
+)
+
+// This file computes item hashes and item bytes of a batch's columns.
+
+// hashCache holds the hashes that were asked for. Every view of a stream asks the same
+// shared batch, mostly for the same few fields.
+type hashCache struct {
+	mu   sync.Mutex
+	held []*hashedFields
+}
+
+// hashedFields is one list of fields and its hashes.
+type hashedFields struct {
+	fields []string
+	once   sync.Once
+	hashes []uint64
+}
+
+// drop forgets everything; for the batch's writer only.
+func (c *hashCache) drop() {
+	if len(c.held) > 0 {
+		clear(c.held)
+		c.held = c.held[:0]
+	}
+}
+
+// of returns the entry of a list of fields, which may not be computed yet.
+func (c *hashCache) of(fields []string) *hashedFields {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.held {
+		if slices.Equal(h.fields, fields) {
+			return h
+		}
+	}
+	h := &hashedFields{fields: slices.Clone(fields)}
+	c.held = append(c.held, h)
+	return h
+}
+
+// entries returns how many lists of fields are held.
+func (c *hashCache) entries() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.held)
+}
+
+// Hashes returns the item hashes of a list of fields, one a row; they equal HashItem of
+// the canonical bytes that Items gives, and are 0 where the item is null. They are
+// computed once for a batch and list, are shared, and must not be changed. Safe for
+// concurrent callers.
+func (b *Batch) Hashes(fields []string) []uint64 {
+	h := b.cache.of(fields)
+	h.once.Do(func() {
+		h.hashes = make([]uint64, len(b.Times))
+		if len(fields) != 1 || wholeEvent(fields) {
+			b.Items(fields).hash(h.hashes)
+		} else if c := b.Column(fields[0]); c != nil {
+			c.hash(h.hashes)
+		}
+	})
+	return h.hashes
+}
+
+// wholeEvent says whether a list of fields asks for whole events.
+func wholeEvent(fields []string) bool { return len(fields) == 1 && fields[0] == "*" }
+
+// hash computes the hashes of a column by row, from the values themselves: no item bytes
+// are built.
+func (c *Column) hash(out []uint64) {
+	var number [8]byte
+	var words []uint64
+	if c.codes != nil {
+		words = make([]uint64, len(c.entries))
+		for i, bits := range c.entries {
+			words[i] = nonZero(xxh3.HashSeed(c.text(bits), seeds[String]))
+		}
+	}
+	no, yes := nonZero(xxh3.HashSeed(nil, seeds[False])), nonZero(xxh3.HashSeed(nil, seeds[True]))
+	// Equal references that follow one another are equal strings.
+	last, hashed := uint64(math.MaxUint64), uint64(0)
+	for row, kind := range c.Kinds {
+		switch kind {
+		case False:
+			out[row] = no
+		case True:
+			out[row] = yes
+		case Int, Float:
+			binary.BigEndian.PutUint64(number[:], orderedBits(kind, c.Bits[row]))
+			out[row] = nonZero(xxh3.HashSeed(number[:], seeds[kind]))
+		case String:
+			if words != nil {
+				out[row] = words[c.codes[row]]
+				continue
+			}
+			if bits := c.Bits[row]; bits != last {
+				last, hashed = bits, nonZero(xxh3.HashSeed(c.text(bits), seeds[String]))
+			}
+			out[row] = hashed
+		}
+	}
+}
+
+// ItemColumn gives the canonical item bytes of a list of fields by row. It is read-only
+// and valid while its batch is.
+type ItemColumn struct {
+	b       *Batch
+	columns []*Column // one a field; nil where no event has it
+	tuple   bool
+	whole   bool
+	order   []*Column // whole events: the columns by name
+}
+
+// Items returns the items of a list of fields: of one field its value, of several a
+// tuple, of ["*"] the whole event as a JSON object with its fields in order of name.
+func (b *Batch) Items(fields []string) *ItemColumn {
+	items := &ItemColumn{b: b, tuple: len(fields) != 1, whole: wholeEvent(fields)}
+	if items.whole {
+		items.order = b.byName()
+		return items
+	}
+	items.columns = make([]*Column, len(fields))
+	for i, name := range fields {
+		items.columns[i] = b.Column(name)
+	}
+	return items
+}
+
+// AppendItem appends the canonical bytes of a row's item to dst and returns it.
+func (i *ItemColumn) AppendItem(dst []byte, row int32) []byte {
+	if i.whole {
+		return appendFields(append(dst, tagEvent), i.order, int(row))
+	}
+	if i.tuple {
+		return i.AppendTuple(dst, row)
+	}
+	c := i.columns[0]
+	if c == nil {
+		return append(dst, byte(Null))
+	}
+	if kind := c.Kinds[row]; kind != String {
+		return appendElement(dst, kind, c.Bits[row], nil)
+	}
+	return append(append(dst, byte(String)), c.text(c.Bits[row])...)
+}
+
+// AppendTuple appends the row's fields as a tuple, also where they are one or none: the
+// canonical bytes of a key. Items of ["*"] have no such form.
+func (i *ItemColumn) AppendTuple(dst []byte, row int32) []byte {
+	dst = append(dst, tagTuple)
+	for _, c := range i.columns {
+		if c == nil {
+			dst = append(dst, byte(Null))
+			continue
+		}
+		var text []byte
+		if c.Kinds[row] == String {
+			text = c.text(c.Bits[row])
+		}
+		dst = appendElement(dst, c.Kinds[row], c.Bits[row], text)
+	}
+	return dst
+}
+
+// hash computes hashes from item bytes: the slow path of Hashes.
+func (i *ItemColumn) hash(out []uint64) {
+	var item []byte
+	for row := range out {
+		item = i.AppendItem(item[:0], int32(row))
+		out[row] = HashItem(item)
+	}
+}

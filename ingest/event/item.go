@@ -1,0 +1,260 @@
+package event
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/zeebo/xxh3"
+)
+
+// This file defines the canonical bytes of items and keys, and their hash (FORMAT.md).
+//
+// Bytes of one kind order as their values do, so that keys sorted by bytes are sorted as
+// people expect. That is why integers are not varints, and why strings within a tuple end
+// with a terminator instead of beginning with their length.
+
+// Tags of canonical items. A scalar's tag is its Kind.
+const (
+	tagTuple = 6
+	tagEvent = 7
+)
+
+const (
+	textEnd    = 0x00 // ends a string within a tuple
+	textEscape = 0xff // after a 0x00: the string has a 0x00 here. No tag is 0xff.
+)
+
+// seeds are the xxh3 seeds by tag; that of the null is not used. They are part of the
+// format: sketches of different seeds cannot be merged.
+var seeds = [...]uint64{
+	0:        0,
+	False:    0x9e3779b97f4a7c15,
+	True:     0xd1b54a32d192ed03,
+	Int:      0xaef17502108ef2d9,
+	Float:    0xf1357aea2e62a9c5,
+	String:   0x8cb92ba72f3d8dd7,
+	tagTuple: 0xabc98388fb8fac03,
+	tagEvent: 0xc2b2ae3d27d4eb4f,
+}
+
+// AppendItem appends the canonical bytes of a single value to dst and returns it.
+func AppendItem(dst []byte, v Value) []byte {
+	dst = append(dst, byte(v.Kind))
+	switch v.Kind {
+	case Int, Float:
+		return binary.BigEndian.AppendUint64(dst, orderedBits(v.Kind, v.Bits))
+	case String:
+		return append(dst, v.Text...)
+	}
+	return dst
+}
+
+// AppendTuple appends the canonical bytes of an item of several fields, or of a key of any
+// number of fields, to dst and returns it.
+func AppendTuple(dst []byte, vs []Value) []byte {
+	dst = append(dst, tagTuple)
+	for _, v := range vs {
+		dst = appendElement(dst, v.Kind, v.Bits, unsafe.Slice(unsafe.StringData(v.Text), len(v.Text)))
+	}
+	return dst
+}
+
+// appendElement appends a value within a tuple.
+func appendElement(dst []byte, kind Kind, bits uint64, text []byte) []byte {
+	dst = append(dst, byte(kind))
+	switch kind {
+	case Int, Float:
+		return binary.BigEndian.AppendUint64(dst, orderedBits(kind, bits))
+	case String:
+		for {
+			zero := bytes.IndexByte(text, 0)
+			if zero < 0 {
+				return append(append(dst, text...), textEnd)
+			}
+			dst = append(append(dst, text[:zero+1]...), textEscape)
+			text = text[zero+1:]
+		}
+	}
+	return dst
+}
+
+const signBit = 1 << 63
+
+// orderedBits turns the bits of an Int or Float into an unsigned number of the same order.
+func orderedBits(kind Kind, bits uint64) uint64 {
+	if kind == Float && bits&signBit != 0 {
+		return ^bits
+	}
+	return bits ^ signBit
+}
+
+// plainBits is the inverse of orderedBits.
+func plainBits(kind Kind, ordered uint64) uint64 {
+	if kind == Float && ordered&signBit == 0 {
+		return ^ordered
+	}
+	return ordered ^ signBit
+}
+
+// ItemValue is a decoded item: a scalar (one of Values), a tuple, or a whole event.
+type ItemValue struct {
+	Values []Value
+	Tuple  bool
+	Event  []byte // the JSON object of a whole event; nil otherwise
+}
+
+// AppendJSON appends the item as JSON: a scalar, an array for a tuple, an object for a
+// whole event.
+func (v ItemValue) AppendJSON(dst []byte) []byte {
+	if v.Event != nil {
+		return append(dst, v.Event...)
+	}
+	if !v.Tuple {
+		if len(v.Values) == 0 {
+			return append(dst, "null"...)
+		}
+		return v.Values[0].AppendJSON(dst)
+	}
+	dst = append(dst, '[')
+	for i, value := range v.Values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = value.AppendJSON(dst)
+	}
+	return append(dst, ']')
+}
+
+// MarshalJSON implements json.Marshaler.
+func (v ItemValue) MarshalJSON() ([]byte, error) { return v.AppendJSON(nil), nil }
+
+// DecodeItem reads canonical bytes of an item. It accepts only what AppendItem,
+// AppendTuple and ItemColumn.AppendItem write, else fails with ErrCorrupt, and keeps no
+// reference to b.
+func DecodeItem(b []byte) (ItemValue, error) {
+	if len(b) == 0 {
+		return ItemValue{}, fmt.Errorf("%w: empty item", ErrCorrupt)
+	}
+	switch b[0] {
+	case tagTuple:
+		values, err := TupleValues(b)
+		return ItemValue{Values: values, Tuple: true}, err
+	case tagEvent:
+		if len(b) < 2 || b[1] != '{' || !json.Valid(b[1:]) {
+			return ItemValue{}, fmt.Errorf("%w: item of a whole event is no JSON object", ErrCorrupt)
+		}
+		return ItemValue{Event: bytes.Clone(b[1:])}, nil
+	case byte(String):
+		return ItemValue{Values: []Value{StringValue(string(b[1:]))}}, nil
+	}
+	v, rest, err := decodeElement(b)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%w: %d bytes after the item", ErrCorrupt, len(rest))
+	}
+	if err != nil {
+		return ItemValue{}, err
+	}
+	return ItemValue{Values: []Value{v}}, nil
+}
+
+// ItemJSON appends the JSON of an item, given its canonical bytes.
+func ItemJSON(dst []byte, item []byte) ([]byte, error) {
+	v, err := DecodeItem(item)
+	if err != nil {
+		return dst, err
+	}
+	return v.AppendJSON(dst), nil
+}
+
+// TupleValues returns the values of a tuple or key, given its canonical bytes.
+func TupleValues(b []byte) ([]Value, error) {
+	if len(b) == 0 || b[0] != tagTuple {
+		return nil, fmt.Errorf("%w: item is no tuple", ErrCorrupt)
+	}
+	values := []Value{}
+	for rest := b[1:]; len(rest) > 0; {
+		v, after, err := decodeElement(rest)
+		if err != nil {
+			return nil, err
+		}
+		values, rest = append(values, v), after
+	}
+	return values, nil
+}
+
+// decodeElement reads one value within a tuple and returns what follows it.
+func decodeElement(b []byte) (Value, []byte, error) {
+	kind, rest := Kind(b[0]), b[1:]
+	switch kind {
+	case Null, False, True:
+		return Value{Kind: kind}, rest, nil
+	case Int, Float:
+		if len(rest) < 8 {
+			return Value{}, nil, fmt.Errorf("%w: number within an item has %d bytes", ErrCorrupt, len(rest))
+		}
+		bits := plainBits(kind, binary.BigEndian.Uint64(rest))
+		if kind == Float {
+			if k, _ := floatBits(math.Float64frombits(bits)); k != Float {
+				return Value{}, nil, fmt.Errorf("%w: float within an item is whole or not finite", ErrCorrupt)
+			}
+		}
+		return Value{Kind: kind, Bits: bits}, rest[8:], nil
+	case String:
+		return decodeText(rest)
+	}
+	return Value{}, nil, fmt.Errorf("%w: tag %d within an item", ErrCorrupt, b[0])
+}
+
+// decodeText reads a string within a tuple, after its tag.
+func decodeText(rest []byte) (Value, []byte, error) {
+	var text []byte
+	for {
+		zero := bytes.IndexByte(rest, textEnd)
+		if zero < 0 {
+			return Value{}, nil, fmt.Errorf("%w: string within an item has no end", ErrCorrupt)
+		}
+		text = append(text, rest[:zero]...)
+		rest = rest[zero+1:]
+		if len(rest) == 0 || rest[0] != textEscape {
+			return Value{Kind: String, Text: string(text)}, rest, nil
+		}
+		text, rest = append(text, 0), rest[1:]
+	}
+}
+
+// HashItem returns the 64-bit hash of an item's canonical bytes: xxh3 of what follows the
+// tag, with a seed by tag. It is 0 for a null, for a tuple whose fields are all null, and
+// for no bytes; it is never 0 otherwise.
+func HashItem(item []byte) uint64 {
+	if len(item) == 0 || int(item[0]) >= len(seeds) {
+		return 0
+	}
+	tag, payload := item[0], item[1:]
+	if tag == byte(Null) || tag == tagTuple && allNull(payload) {
+		return 0
+	}
+	return nonZero(xxh3.HashSeed(payload, seeds[tag]))
+}
+
+// allNull says whether a tuple's elements are all null: a null is the byte 0 and any other
+// value begins with another byte.
+func allNull(elements []byte) bool {
+	for _, c := range elements {
+		if c != byte(Null) {
+			return false
+		}
+	}
+	return true
+}
+
+// nonZero keeps 0 free for null.
+func nonZero(hash uint64) uint64 {
+	if hash == 0 {
+		return 1
+	}
+	return hash
+}
