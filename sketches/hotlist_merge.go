@@ -1,0 +1,303 @@
+package sketches
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// hotEntry is an entry of a hot list outside of its table.
+type hotEntry struct {
+	hash, seen, counter, slack uint64
+	item                       []byte
+}
+
+// entries copies out the table; the items alias the arena.
+func (h *HotList) entries() []hotEntry {
+	es := make([]hotEntry, 0, h.n)
+	for j, t := range h.tags {
+		if t != 0 {
+			es = append(es, hotEntry{t, h.seen[j], h.counter(j), h.cold[j].slack, h.item(j)})
+		}
+	}
+	return es
+}
+
+// put makes an entry and copies its item.
+func (h *HotList) put(e *hotEntry) {
+	slot := h.enter(e.hash, e.seen, e.counter, e.slack)
+	h.arena = append(h.arena, e.item...)
+	h.close(slot)
+}
+
+// purge subtracts the (size+1)-th largest counter from all and drops the
+// entries that have nothing left; it needs at least size+1 entries. The door is emptied:
+// what stood there lost one, and the offset grows by at least that.
+func (h *HotList) purge() {
+	c := h.rank(h.size + 1)
+	h.evict(c)
+	h.purged += c
+	h.offset = saturatingAdd(h.offset, c)
+	h.door.reset()
+}
+
+// evict drops the entries whose counters are not above c.
+func (h *HotList) evict(c uint64) {
+	free := 0
+	for h.tags[free] != 0 { // at most half of the slots are taken
+		free++
+	}
+	for j, t := range h.tags {
+		if t != 0 && h.counter(j) <= c {
+			h.drop(j)
+		}
+	}
+	h.settle(free)
+}
+
+// drop frees a slot without regard for the probe sequences that run through
+// it: settle must follow.
+func (h *HotList) drop(slot int) {
+	h.dead += h.cold[slot].size
+	h.tags[slot] = 0
+	h.n--
+}
+
+// settle mends the probe sequences after drops. free is a slot that was free
+// before them, so that no sequence runs through it: walking on from there, each
+// entry can only move back, to a slot that has been settled.
+func (h *HotList) settle(free int) {
+	mask := len(h.tags) - 1
+	for i := 1; i <= mask; i++ {
+		j := (free + i) & mask
+		t := h.tags[j]
+		if t == 0 {
+			continue
+		}
+		h.tags[j] = 0
+		k := int(t & uint64(mask))
+		for h.tags[k] != 0 {
+			k = (k + 1) & mask
+		}
+		h.tags[k], h.seen[k], h.cold[k] = t, h.seen[j], h.cold[j]
+	}
+	if h.dead > len(h.arena)/2 {
+		h.compact()
+	}
+}
+
+// compact copies the live items to a new arena.
+func (h *HotList) compact() {
+	arena := make([]byte, 0, len(h.arena)-h.dead+len(h.arena)/4)
+	for j, t := range h.tags {
+		if t != 0 {
+			at := len(arena)
+			arena = append(arena, h.item(j)...)
+			h.cold[j].at = at
+		}
+	}
+	h.arena, h.dead = arena, 0
+}
+
+// resize moves the table to another number of slots.
+func (h *HotList) resize(slots int) {
+	tags, seen, cold := h.tags, h.seen, h.cold
+	h.tags, h.seen, h.cold = make([]uint64, slots), make([]uint64, slots), make([]hotCold, slots)
+	mask := uint64(slots - 1)
+	for i, t := range tags {
+		if t == 0 {
+			continue
+		}
+		j := t & mask
+		for h.tags[j] != 0 {
+			j = (j + 1) & mask
+		}
+		h.tags[j], h.seen[j], h.cold[j] = t, seen[i], cold[i]
+	}
+}
+
+// trim brings the table back within its limit after entries were added in bulk.
+func (h *HotList) trim() {
+	if h.n <= h.limit() {
+		return
+	}
+	h.purge()
+	slots := len(h.tags)
+	for slots > minSlots && slots >= 4*h.limit() {
+		slots /= 2
+	}
+	if slots < len(h.tags) {
+		h.resize(slots)
+	}
+}
+
+// rank returns the n-th largest counter, n from 1.
+func (h *HotList) rank(n int) uint64 {
+	var few [512]uint64
+	counters := few[:0]
+	for j, t := range h.tags {
+		if t != 0 {
+			counters = append(counters, h.counter(j))
+		}
+	}
+	return nthLargest(counters, n)
+}
+
+// nthLargest selects by Hoare's method; it reorders xs. n is from 1.
+func nthLargest(xs []uint64, n int) uint64 {
+	low, high, k := 0, len(xs)-1, n-1
+	for low < high {
+		pivot := xs[low+(high-low)/2]
+		i, j := low, high
+		for i <= j {
+			for xs[i] > pivot {
+				i++
+			}
+			for xs[j] < pivot {
+				j--
+			}
+			if i <= j {
+				xs[i], xs[j] = xs[j], xs[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			high = j
+		case k >= i:
+			low = i
+		default:
+			return xs[k]
+		}
+	}
+	return xs[k]
+}
+
+// fill adds an item of exact weight to a list that is being made of an exact
+// table, each item once; trim must follow the last. The table may grow past its
+// limit meanwhile and is purged once at the end, so that the heaviest keep exact
+// counts whatever the order.
+func (h *HotList) fill(hash, weight uint64, item []byte) {
+	if weight > 0 {
+		h.total = saturatingAdd(h.total, weight)
+		h.put(&hotEntry{hash, weight, weight, 0, item})
+	}
+}
+
+// seal closes the epoch of a table whose door holds waiting hashes: the
+// size+1-waiting heaviest entries pay the rest of one unit of offset. The
+// heaviest pay because they will not miss it: seen, which answers are made
+// from, stays, and hardly any entry has to leave. The order of es changes.
+func seal(es []hotEntry, size, waiting int) {
+	slices.SortFunc(es, func(a, b hotEntry) int {
+		return cmp.Or(cmp.Compare(b.counter, a.counter), cmp.Compare(a.hash, b.hash))
+	})
+	for i := range es[:size+1-waiting] {
+		es[i].counter--
+	}
+}
+
+// Merge adds another list of the same size; other is not changed.
+//
+// Counters, seen and slack of an item in both tables add up; an item that one
+// table lacks can have lost that list's offset there, which its slack takes up. An
+// item that stands at one door and in the other's table gets its occurrence
+// back. The doors are united where no item stands at both and at most size do together;
+// if more do, they end an epoch together; if an item stands at both, each list first closes its
+// epoch by itself (see seal, which by (6) always finds enough to pay with).
+// Last, a table beyond its limit is purged. Sums of (1) to (5) give (1) to (5) of the
+// union, and (6) holds as the table of a list with a door is kept whole.
+// Every choice depends upon hashes and counters alone, so that the same lists
+// merged either way give the same list.
+func (h *HotList) Merge(other *HotList) error {
+	if h.size != other.size {
+		return fmt.Errorf("%w: hot lists of size %d and %d", ErrMismatch, h.size, other.size)
+	}
+	if h == other {
+		other = other.Clone()
+	}
+	h.merge(other)
+	return nil
+}
+
+func (h *HotList) merge(other *HotList) {
+	theirs := other.entries()
+	for i := range theirs {
+		if e := &theirs[i]; h.door.remove(e.hash) {
+			e.seen, e.counter = saturatingAdd(e.seen, 1), saturatingAdd(e.counter, 1)
+		}
+	}
+	var waiting []uint64
+	clash := false
+	other.door.all(func(x uint64) {
+		if slot := h.find(x); slot >= 0 {
+			h.seen[slot] = saturatingAdd(h.seen[slot], 1)
+			return
+		}
+		clash = clash || h.door.has(x)
+		waiting = append(waiting, x)
+	})
+	offset := other.offset
+	if clash {
+		h.seal()
+		seal(theirs, other.size, len(waiting))
+		offset = saturatingAdd(offset, 1)
+		waiting = nil
+	}
+	h.unite(theirs, other, offset)
+	if clash {
+		h.evict(0)
+	}
+	h.total = saturatingAdd(h.total, other.total)
+	if h.n > h.limit() {
+		h.trim() // empties the door: whoever waits at the other one goes as well
+		return
+	}
+	if len(waiting)+h.door.n > h.size {
+		h.offset = saturatingAdd(h.offset, 1)
+		h.door.reset()
+		return
+	}
+	for _, x := range waiting {
+		h.door.add(x, h.size)
+	}
+}
+
+// seal closes the open epoch. Entries that have nothing left stay for the caller to evict.
+func (h *HotList) seal() {
+	if h.door.n == 0 {
+		return
+	}
+	es := h.entries()
+	seal(es, h.size, h.door.n)
+	for i := range es {
+		slot := h.find(es[i].hash)
+		h.cold[slot].shift = es[i].counter - h.seen[slot] + h.purged
+	}
+	h.offset = saturatingAdd(h.offset, 1)
+	h.door.reset()
+}
+
+// unite adds the entries of another list whose offset is given.
+func (h *HotList) unite(theirs []hotEntry, other *HotList, offset uint64) {
+	mine := h.offset
+	for j, t := range h.tags {
+		if t != 0 && other.find(t) < 0 {
+			h.cold[j].slack = saturatingAdd(h.cold[j].slack, offset)
+		}
+	}
+	for i := range theirs {
+		e := &theirs[i]
+		if slot := h.find(e.hash); slot >= 0 {
+			counter := saturatingAdd(h.counter(slot), e.counter)
+			h.seen[slot] = saturatingAdd(h.seen[slot], e.seen)
+			h.cold[slot].shift = counter - h.seen[slot] + h.purged
+			h.cold[slot].slack = saturatingAdd(h.cold[slot].slack, e.slack)
+		} else {
+			e.slack = saturatingAdd(e.slack, mine)
+			h.put(e)
+		}
+	}
+	h.offset = saturatingAdd(mine, offset)
+}

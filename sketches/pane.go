@@ -1,0 +1,135 @@
+package sketches
+
+import "slices"
+
+// Rows are events of one key and one pane, by column; every slice has the
+// same length. A pane keeps none of them.
+type Rows struct {
+	Index     []int32     // row in the batch, handed to Items
+	Times     []int64     // event times, Unix ms
+	Positions []uint64    // hash of the event's log position (partition, offset, index)
+	Late      int         // how many of these events were behind the watermark
+	Hashes    [][]uint64  // by item column; 0: null, not counted
+	Items     []Items     // by item column
+	Weights   [][]int64   // by weight column; negative: not a usable weight, not counted by that sketch but tallied as ignored
+	Values    [][]float64 // by value column; NaN: null, not counted
+}
+
+// Pane is the state of one key and span of time: counts of its events and the
+// layout's sketches of them. It must not be used while it is being changed;
+// any number of readers may share it otherwise, for reading never changes it.
+//
+// Merging and applying give the same pane for the same events in every order
+// and grouping, up to the choices that a kind says depend upon order: hot
+// lists, decay by factor and the last bits of sums. Event counts, distinct estimates,
+// Count-Min, samples, and whether an answer is exact never do.
+type Pane struct {
+	layout          *Layout
+	events, late    uint64
+	least, greatest int64 // event times; meaningless without events
+	block           []byte
+	wide            *wide // nil: the columns are in the block
+}
+
+// NewPane makes an empty pane. It takes little memory; sketches are made when
+// something is counted in them.
+func (l *Layout) NewPane() *Pane { return &Pane{layout: l} }
+
+// Events is the number of events, nulls included.
+func (p *Pane) Events() uint64 { return p.events }
+
+// Late is the number of events that came behind the watermark.
+func (p *Pane) Late() uint64 { return p.late }
+
+// Times are the least and greatest event times seen, 0 and 0 without events.
+func (p *Pane) Times() (least, greatest int64) {
+	if p.events == 0 {
+		return 0, 0
+	}
+	return p.least, p.greatest
+}
+
+// see widens the span of event times.
+func (p *Pane) see(least, greatest int64) {
+	if p.events == 0 {
+		p.least, p.greatest = least, greatest
+		return
+	}
+	p.least, p.greatest = min(p.least, least), max(p.greatest, greatest)
+}
+
+// Apply counts events.
+func (p *Pane) Apply(r *Rows) {
+	n := len(r.Times)
+	if n == 0 {
+		return
+	}
+	p.see(slices.Min(r.Times), slices.Max(r.Times))
+	p.events = saturatingAdd(p.events, uint64(n))
+	p.late = saturatingAdd(p.late, uint64(r.Late))
+	p.open()
+	for k, i := range p.layout.sums {
+		p.applySum(k, r.Times, r.Values[p.layout.specs[i].Column])
+	}
+	for k, i := range p.layout.weighted {
+		s := &p.layout.specs[i]
+		p.applyIgnored(k, r.Hashes[s.Column], r.Weights[s.Weight])
+	}
+	for c := range p.layout.columns {
+		done := 0
+		if p.wide == nil {
+			if done = p.applyBlock(c, r); done == n {
+				continue
+			}
+			p.widen()
+		}
+		p.wide.apply(p.layout, c, r, done)
+	}
+}
+
+// Size is the memory held, in bytes, about.
+func (p *Pane) Size() int {
+	n := 80 + cap(p.block)
+	if p.wide == nil {
+		return n
+	}
+	n += 48 + 16*len(p.wide.columns) + 16*len(p.wide.sketches)
+	for i := range p.wide.columns {
+		if t := p.wide.columns[i].table; t != nil {
+			n += t.size()
+		}
+	}
+	for _, s := range p.wide.sketches {
+		if s != nil {
+			n += s.Size()
+		}
+	}
+	return n
+}
+
+// Column tells whether item column i is still one exact table, so that all
+// answers about it but samples are exact.
+func (p *Pane) Column(i int) (exact bool) {
+	return p.wide == nil || !p.wide.columns[i].promoted
+}
+
+// Clone copies the pane.
+func (p *Pane) Clone() *Pane {
+	c := *p
+	c.block = slices.Clone(p.block)
+	if p.wide == nil {
+		return &c
+	}
+	c.wide = &wide{columns: slices.Clone(p.wide.columns), sketches: slices.Clone(p.wide.sketches)}
+	for i := range c.wide.columns {
+		if t := c.wide.columns[i].table; t != nil {
+			c.wide.columns[i].table = t.clone()
+		}
+	}
+	for i, s := range c.wide.sketches {
+		if s != nil {
+			c.wide.sketches[i] = cloneState(s)
+		}
+	}
+	return &c
+}

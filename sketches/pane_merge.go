@@ -1,0 +1,171 @@
+package sketches
+
+import "fmt"
+
+// Merge adds the state of another partition's or key's pane, of the sketches
+// in which only; counts of events always. other is neither changed nor kept.
+// Sketches outside of which are left alone, and take no memory. A pane that is
+// merged by parts must be merged by the same set throughout: the sketches of
+// a column share its table.
+func (p *Pane) Merge(other *Pane, which Set) error { return p.merge(other, which, false) }
+
+// Follow adds a later pane of the same key and partition. It differs from
+// Merge only for decay by factor, where the later events age the earlier ones.
+func (p *Pane) Follow(later *Pane, which Set) error { return p.merge(later, which, true) }
+
+func (p *Pane) merge(o *Pane, which Set, follow bool) error {
+	if p.layout != o.layout && p.layout.fingerprint != o.layout.fingerprint {
+		return fmt.Errorf("%w: panes of layouts %016x and %016x", ErrMismatch, p.layout.fingerprint, o.layout.fingerprint)
+	}
+	if p == o {
+		o = o.Clone()
+	}
+	if o.events > 0 {
+		p.see(o.least, o.greatest)
+	}
+	p.events = saturatingAdd(p.events, o.events)
+	p.late = saturatingAdd(p.late, o.late)
+	if which == 0 || o.block == nil {
+		return nil
+	}
+	p.open()
+	l := p.layout
+	for k, i := range l.sums {
+		if which.Has(i) {
+			if err := p.mergeSum(k, o, follow); err != nil {
+				return err
+			}
+		}
+	}
+	for k, i := range l.weighted {
+		if which.Has(i) {
+			p.setIgnored(k, saturatingAdd(p.ignored(k), o.ignored(k)))
+		}
+	}
+	for c := range l.columns {
+		plan := &l.columns[c]
+		if which&(plan.tabled|plan.samples) == 0 {
+			continue
+		}
+		p.widen()
+		if err := p.mergeColumn(c, o, which); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeColumn adds the sketches of one column that are in which.
+func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
+	l, w := p.layout, p.wide
+	plan := &l.columns[c]
+	for i := range l.specs {
+		if !(which & plan.samples).Has(i) {
+			continue
+		}
+		if r := o.reservoir(i); r.population > 0 {
+			if err := need[*Reservoir](w, l, i).Merge(r); err != nil {
+				return err
+			}
+		}
+	}
+	which &= plan.tabled
+	if which == 0 {
+		return nil
+	}
+	mine := &w.columns[c]
+	if o.Column(c) {
+		es := o.entries(c)
+		if mine.promoted {
+			w.absorb(l, which, es)
+			return nil
+		}
+		if mine.table == nil {
+			mine.table = newTable(plan)
+		}
+		for i := range es {
+			mine.table.add(&es[i])
+		}
+		// Only now, so that merging either way promotes the same table.
+		if !mine.table.fits() {
+			w.promote(l, c, which)
+		}
+		return nil
+	}
+	if !mine.promoted {
+		w.promote(l, c, which)
+	}
+	return w.mergeSketches(l, o.wide, which)
+}
+
+// mergeSketches adds promoted sketches to promoted sketches.
+func (w *wide) mergeSketches(l *Layout, o *wide, which Set) error {
+	for i := range l.specs {
+		if !which.Has(i) || o.sketches[i] == nil {
+			continue
+		}
+		if w.sketches[i] == nil {
+			w.sketches[i] = cloneState(o.sketches[i])
+			continue
+		}
+		if err := mergeState(w.sketches[i], o.sketches[i]); err != nil {
+			return fmt.Errorf("sketch %q: %w", l.specs[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// entries returns the table of a column that is still exact; the items alias the pane.
+func (p *Pane) entries(c int) []tableEntryView {
+	if p.wide == nil {
+		return p.blockEntries(c)
+	}
+	if t := p.wide.columns[c].table; t != nil {
+		return t.entries()
+	}
+	return nil
+}
+
+// reservoir returns a sketch's sample, which the caller must not change.
+func (p *Pane) reservoir(i int) *Reservoir {
+	if p.wide == nil {
+		return p.blockReservoir(i)
+	}
+	if r := sketchAs[*Reservoir](p.wide, i); r != nil {
+		return r
+	}
+	return &Reservoir{size: p.layout.specs[i].Size}
+}
+
+// mergeState adds a sketch to one of the same kind.
+func mergeState(dst, src state) error {
+	switch d := dst.(type) {
+	case *HyperLogLog:
+		d.Merge(src.(*HyperLogLog))
+	case *Bloom:
+		return d.Merge(src.(*Bloom))
+	case *CountMin:
+		return d.Merge(src.(*CountMin))
+	case *HotList:
+		return d.Merge(src.(*HotList))
+	case *Reservoir:
+		return d.Merge(src.(*Reservoir))
+	}
+	return nil
+}
+
+func cloneState(s state) state {
+	switch s := s.(type) {
+	case *HyperLogLog:
+		return s.Clone()
+	case *Bloom:
+		return s.Clone()
+	case *CountMin:
+		return s.Clone()
+	case *HotList:
+		return s.Clone()
+	case *Reservoir:
+		return s.Clone()
+	}
+	return nil
+}

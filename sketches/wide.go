@@ -1,0 +1,216 @@
+package sketches
+
+import (
+	"fmt"
+	"math"
+)
+
+// state is what every sketch can do for the pane that holds it.
+type state interface {
+	Size() int
+	AppendBinary(dst []byte) []byte
+}
+
+// wide holds the columns of a pane that has outgrown its block.
+type wide struct {
+	columns  []wideColumn
+	sketches []state // by sketch; nil until something is counted; never a decay
+}
+
+// wideColumn is an item column: a table, or if promoted its sketches.
+type wideColumn struct {
+	table    *table // nil: empty
+	promoted bool
+}
+
+// sketchAs returns sketch i, nil if nothing was counted in it yet.
+func sketchAs[T state](w *wide, i int) T {
+	s, _ := w.sketches[i].(T)
+	return s
+}
+
+// need returns sketch i and makes it if need be.
+func need[T state](w *wide, l *Layout, i int) T {
+	if w.sketches[i] == nil {
+		w.sketches[i] = l.make(i)
+	}
+	return w.sketches[i].(T)
+}
+
+// make makes an empty sketch. The layout has checked its parameters.
+func (l *Layout) make(i int) state {
+	s := &l.specs[i]
+	var made state
+	var err error
+	switch s.Kind {
+	case KindHLL:
+		made, err = NewHyperLogLog(s.Precision)
+	case KindBloom:
+		made = NewBloom(l.blooms[i])
+	case KindCountMin:
+		made, err = NewCountMin(s.Width, s.Depth)
+	case KindHotList:
+		made, err = NewHotList(s.Size)
+	case KindReservoir:
+		made, err = NewReservoir(s.Size)
+	}
+	if err != nil || made == nil {
+		panic(fmt.Sprintf("sketches: sketch %q of a checked layout cannot be made: %v", s.Name, err))
+	}
+	return made
+}
+
+// widen moves the columns out of the block. It is the slow path of a pane's life, once.
+func (p *Pane) widen() {
+	if p.wide != nil {
+		return
+	}
+	w := &wide{columns: make([]wideColumn, len(p.layout.columns)), sketches: make([]state, len(p.layout.specs))}
+	for c := range w.columns {
+		plan := &p.layout.columns[c]
+		es := p.blockEntries(c)
+		if plan.tabled != 0 && len(es) > 0 {
+			t := newTable(plan)
+			for i := range es {
+				t.add(&es[i])
+			}
+			w.columns[c].table = t
+		}
+		for i := range p.layout.specs {
+			if plan.samples.Has(i) && len(es) > 0 {
+				w.sketches[i] = p.blockReservoir(i)
+			}
+		}
+	}
+	p.wide = w
+	p.open()
+	p.block = append(make([]byte, 0, p.layout.block.headers), p.block[:p.layout.block.headers]...)
+}
+
+// promote turns a column's table into the sketches in which.
+func (w *wide) promote(l *Layout, c int, which Set) {
+	t := w.columns[c].table
+	w.columns[c] = wideColumn{promoted: true}
+	if t != nil {
+		w.absorb(l, which, t.entries())
+	}
+}
+
+// absorb adds the entries of a table to sketches of its column, in canonical order.
+func (w *wide) absorb(l *Layout, which Set, es []tableEntryView) {
+	sortEntries(es)
+	hashes := make([]uint64, len(es))
+	for i := range es {
+		hashes[i] = es[i].words[0]
+	}
+	for i := range l.specs {
+		if !which.Has(i) {
+			continue
+		}
+		slot := 2 + l.slots[i] // 1: the count
+		switch l.specs[i].Kind {
+		case KindHLL:
+			need[*HyperLogLog](w, l, i).AddHashes(hashes)
+		case KindBloom:
+			need[*Bloom](w, l, i).AddHashes(hashes)
+		case KindCountMin:
+			weights := make([]int64, len(es))
+			for j := range es {
+				weights[j] = int64(min(es[j].words[slot], math.MaxInt64))
+			}
+			need[*CountMin](w, l, i).AddHashes(hashes, weights)
+		case KindHotList:
+			h := newHotList(l.specs[i].Size, minSlots)
+			for j := range es {
+				h.fill(es[j].words[0], es[j].words[slot], es[j].item)
+			}
+			h.trim()
+			need[*HotList](w, l, i).merge(h)
+		}
+	}
+}
+
+// apply counts the rows of a column from row first on.
+func (w *wide) apply(l *Layout, column int, r *Rows, first int) {
+	plan := &l.columns[column]
+	hashes, index := r.Hashes[column][first:], r.Index[first:]
+	if plan.samples != 0 {
+		for i := range l.specs {
+			if plan.samples.Has(i) {
+				need[*Reservoir](w, l, i).AddRows(r.Positions[first:], hashes, r.Items[column], index)
+			}
+		}
+	}
+	if plan.tabled == 0 {
+		return
+	}
+	if !w.columns[column].promoted {
+		n := w.applyTable(l, column, r, first)
+		first += n
+		hashes, index = hashes[n:], index[n:]
+	}
+	if len(hashes) == 0 {
+		return
+	}
+	for i := range l.specs {
+		if !plan.tabled.Has(i) {
+			continue
+		}
+		s := &l.specs[i]
+		var weights []int64
+		if s.weighted() {
+			weights = r.Weights[s.Weight][first:]
+		}
+		switch s.Kind {
+		case KindHLL:
+			need[*HyperLogLog](w, l, i).AddHashes(hashes)
+		case KindBloom:
+			need[*Bloom](w, l, i).AddHashes(hashes)
+		case KindCountMin:
+			need[*CountMin](w, l, i).AddHashes(hashes, weights)
+		case KindHotList:
+			need[*HotList](w, l, i).AddRows(hashes, weights, r.Items[column], index)
+		}
+	}
+}
+
+// applyTable counts rows in the table until it is promoted, and returns how
+// many rows it has counted.
+func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
+	plan := &l.columns[column]
+	t := w.columns[column].table
+	if t == nil {
+		t = newTable(plan)
+		w.columns[column].table = t
+	}
+	var scratch []byte
+	hashes := r.Hashes[column][first:]
+	for i, x := range hashes {
+		if x == 0 {
+			continue
+		}
+		var words []uint64
+		known := t.find(x)
+		if known >= 0 {
+			words = t.entry(known)
+		} else {
+			words = t.open(x)
+			if plan.items {
+				scratch = r.Items[column].AppendItem(scratch[:0], r.Index[first+i])
+				t.putItem(scratch)
+			}
+		}
+		words[1]++
+		t.total++
+		for j, c := range plan.weights {
+			if weight := r.Weights[c][first+i]; weight > 0 {
+				words[2+j] = saturatingAdd(words[2+j], uint64(weight))
+			}
+		}
+		if known < 0 && !t.fits() {
+			w.promote(l, column, plan.tabled)
+			return i + 1
+		}
+	}
+	return len(hashes)
+}
