@@ -1,0 +1,98 @@
+package eventlog
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestIndexAgainstDumb compares the sparse index with a full list.
+func TestIndexAgainstDumb(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		x, head, full := index{step: indexStep}, Head{}, []uint64{0}
+		lost := map[uint64]bool{}
+		for range 5000 {
+			first := head.Offset + 1
+			if rng.IntN(200) == 0 {
+				head.Offset += 1 + rng.Uint64N(600)
+				for o := first; o <= head.Offset; o++ {
+					full, lost[o] = append(full, head.Events), true
+				}
+				x.note(first, head.Offset, head.Events, true)
+				continue
+			}
+			head.Offset++
+			head.Events += rng.Uint64N(100)
+			full = append(full, head.Events)
+			x.note(first, head.Offset, head.Events, false)
+		}
+		before := uint64(0)
+		for o := uint64(1); o <= head.Offset+1; o++ {
+			got, exact := x.before(o, head)
+			if got < before {
+				t.Fatalf("events before %d are %d, fewer than %d before the offset before", o, got, before)
+			}
+			before = got
+			if exact && got != full[o-1] {
+				t.Fatalf("events before %d are %d, called exact, want %d", o, got, full[o-1])
+			}
+			for a := uint64(1); exact && a < o; a += 97 {
+				if lost[a] {
+					t.Fatalf("events before %d are called exact, but %d is lost", o, a)
+				}
+			}
+		}
+		for range 1000 {
+			a := 1 + rng.Uint64N(head.Offset)
+			b := a + rng.Uint64N(head.Offset-a+1)
+			got, exact := x.between(a, b, head)
+			if exact && got != full[b]-full[a-1] {
+				t.Fatalf("events from %d to %d are %d, called exact, want %d", a, b, got, full[b]-full[a-1])
+			}
+		}
+	}
+}
+
+func TestIndexIsBounded(t *testing.T) {
+	x := index{step: indexStep}
+	const records = 4 * indexPoints * indexStep
+	for o := uint64(1); o <= records; o++ {
+		x.note(o, o, 3*o, false)
+	}
+	head := Head{Offset: records, Events: 3 * records}
+	if len(x.points) > indexPoints || x.step < 4*indexStep {
+		t.Fatalf("%d points, a step of %d", len(x.points), x.step)
+	}
+	for o := uint64(1); o < records; o += 12345 {
+		got, exact := x.before(o, head)
+		if got != 3*(o-1) || exact != ((o-1)%x.step == 0) {
+			t.Fatalf("%d events before %d, exact %v", got, o, exact)
+		}
+	}
+	for o := uint64(0); o < 10*indexHoles; o++ {
+		x.lose(records+10*o, records+10*o+1)
+	}
+	if len(x.holes) > indexHoles || !x.missing(records+10*indexHoles, records+10*indexHoles) {
+		t.Errorf("%d holes", len(x.holes))
+	}
+}
+
+func FuzzCheckpoint(f *testing.F) {
+	s := newState()
+	s.note(Entry{First: 1, Offset: 300}, 0, 0)
+	s.producers.Note("p", 3, 1)
+	s.index.points = []point{{256, 10}}
+	s.head.Events, s.head.Greatest, s.timed = 20, -5, true
+	f.Add(s.appendBinary(nil))
+	f.Add([]byte("SLT\x01aaaaaaaaaaaa"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := decodeState(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeState(s.appendBinary(nil))
+		if err != nil || again.head != s.head {
+			t.Fatalf("%+v became %+v, %v", s.head, again.head, err)
+		}
+	})
+}
