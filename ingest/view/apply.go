@@ -1,0 +1,260 @@
+package view
+
+// This file applies one record of the log to a shard.
+//
+// The first half, which selects, dates, groups and gathers rows, works on the
+// worker's own scratch without a lock. The second half changes panes under the
+// shard's write lock, and lets readers in after every few thousand events;
+// what they see then is a whole number of groups, and what is left counts as
+// owed.
+
+import (
+	"math"
+
+	"sketchlog/ingest/event"
+	"sketchlog/ingest/eventlog"
+)
+
+// lockedEvents is how many events are applied at most, whole groups aside,
+// before readers get their turn: about a millisecond's worth.
+const lockedEvents = 8192
+
+// apply brings the shard past an entry of its partition. After an error the
+// shard is between two states and has to be loaded again.
+func (s *Shard) apply(e eventlog.Entry) error {
+	s.unsaved = true
+	if e.Batch == nil {
+		s.skip(e)
+		return nil
+	}
+	b := e.Batch
+	w := &s.work
+	defer w.release()
+	t := s.tally // readers see it change with the panes
+	kept := s.judge(b, &t)
+	w.rows = w.filter.appendRows(w.rows[:0], s.view.plan.where, b)
+	s.date(b, kept, &t)
+	w.groups = w.groups[:0]
+	if len(w.rows) > 0 {
+		w.hashKeys(b, s.view.plan.by)
+		w.group()
+		w.gather(b, s.view.plan, positionBase(s.number, e.Offset))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.applyGroups(); err != nil {
+		return err
+	}
+	t.offset = e.Offset
+	t.read += uint64(b.Rows())
+	t.applied += uint64(b.Rows())
+	s.tally = t
+	s.agree()
+	return s.age()
+}
+
+// skip passes over records that the log does not have any more.
+func (s *Shard) skip(e eventlog.Entry) {
+	events, exact := s.tail.EventsBetween(e.First, e.Offset)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.First > 1 || s.tally.applied > 0 {
+		lost := events
+		if !exact {
+			lost = max(events, e.Offset-e.First+1)
+		}
+		s.tally.lost += lost
+	} // else retention took them before the view began
+	s.tally.offset = e.Offset
+	s.tally.read += events
+	s.agree()
+}
+
+// agree corrects the count of events read at the end of the log, where the
+// tail knows it: between the points of its index it only estimates what lost
+// records held.
+func (s *Shard) agree() {
+	if head := s.tail.Head(); head.Offset == s.tally.offset {
+		s.tally.read = head.Events
+	}
+}
+
+// judge notes the batch's numbered requests, and returns which rows to keep;
+// nil: all. Repeats are dropped here, in log order, so that every view of
+// every node drops the same ones.
+func (s *Shard) judge(b *event.Batch, t *tally) (kept []bool) {
+	row := 0
+	for _, segment := range b.Segments {
+		from := row
+		row = min(row+segment.Rows, b.Rows())
+		if segment.Producer == "" {
+			continue
+		}
+		if s.producers.Note(segment.Producer, segment.Number, segment.Partitions) == event.Fresh {
+			s.noted = true
+			continue
+		}
+		if kept == nil {
+			kept = make([]bool, b.Rows())
+			for i := range kept {
+				kept[i] = true
+			}
+		}
+		clear(kept[from:row])
+		t.repeated += uint64(row - from)
+	}
+	return kept
+}
+
+// date finds the span of every selected row and whether it is late, and drops
+// the rows that are not to be applied: repeats, those before the view's start,
+// and those whose pane is gone. The watermark is the one just before each event.
+func (s *Shard) date(b *event.Batch, kept []bool, t *tally) {
+	w, l := &s.work, s.view.levels()
+	lateness, since := s.view.lateness(), s.view.since()
+	counted := s.view.counted()
+	w.spans = w.spans[:0]
+	w.spanOf, w.late = w.spanOf[:0], w.late[:0]
+	selected := w.rows
+	w.rows = w.rows[:0]
+	var last spanID    // of the row before
+	var from, to int64 // whose times this is the span of
+	lastSpan := int32(-1)
+	for row, time := range b.Times {
+		chosen := len(selected) > 0 && int(selected[0]) == row
+		if chosen {
+			selected = selected[1:]
+		}
+		if kept != nil && !kept[row] {
+			continue
+		}
+		late := t.any && time < t.greatest-lateness
+		if !t.any || time > t.greatest {
+			t.any, t.greatest = true, time
+			if from < l.aging(time) {
+				from, to = 0, 0
+			}
+		}
+		if !chosen || time < since {
+			continue
+		}
+		if lastSpan < 0 || time < from || time >= to {
+			id, expired := l.place(time, t.greatest)
+			if expired {
+				t.expired++
+				continue
+			}
+			if counted {
+				id = spanID{}
+			}
+			from, to = id.start, id.end()
+			if id.width == 0 {
+				from, to = math.MinInt64, math.MaxInt64
+			}
+			if counted {
+				from, to = 0, 0 // age is by event
+			}
+			if lastSpan < 0 || id != last {
+				last, lastSpan = id, w.spanIndex(id)
+			}
+		}
+		if late {
+			t.late++
+		}
+		w.rows = append(w.rows, int32(row))
+		w.spanOf = append(w.spanOf, lastSpan)
+		w.late = append(w.late, late)
+	}
+}
+
+// spanIndex returns the place of a span in the batch's list. A batch has few.
+func (w *batchWork) spanIndex(id spanID) int32 {
+	for i := len(w.spans) - 1; i >= 0; i-- {
+		if w.spans[i] == id {
+			return int32(i)
+		}
+	}
+	w.spans = append(w.spans, id)
+	return int32(len(w.spans) - 1)
+}
+
+// applyGroups hands the gathered rows to their panes. The caller holds the
+// lock, and sets the tally of the whole record afterwards.
+func (s *Shard) applyGroups() error {
+	w := &s.work
+	maxKeys := s.view.maxKeys()
+	since := int32(0)
+	for i := range w.groups {
+		g := &w.groups[i]
+		if since > 0 && since+g.rows > lockedEvents {
+			s.mu.Unlock()
+			s.mu.Lock()
+			since = 0
+		}
+		w.key = w.keys.AppendTuple(w.key[:0], g.first)
+		var err error
+		if s.view.counted() {
+			err = s.applyCounted(g, maxKeys)
+		} else {
+			err = s.applyGroup(g, maxKeys)
+		}
+		if err != nil {
+			return err
+		}
+		since += g.rows
+		s.tally.read += uint64(g.rows)
+		s.tally.applied += uint64(g.rows)
+	}
+	return nil
+}
+
+func (s *Shard) applyGroup(g *group, maxKeys int) error {
+	c, err := s.obtain(s.work.spans[g.span], s.work.key, maxKeys)
+	if err != nil {
+		return err
+	}
+	c.pane.Apply(s.work.sorted.part(g.end-g.rows, g.end, int(g.late)))
+	s.changed(c)
+	return nil
+}
+
+// applyCounted cuts the rows of a key into panes of so many events.
+func (s *Shard) applyCounted(g *group, maxKeys int) error {
+	key := s.work.key
+	open, known := s.current[string(key)]
+	if !known && len(s.view.plan.by) > 0 {
+		_, overflowed := s.current[overflowKey]
+		own := len(s.current)
+		if overflowed {
+			own--
+		}
+		if own >= maxKeys {
+			key = []byte(overflowKey)
+			open, known = s.current[overflowKey]
+		}
+	}
+	if !known {
+		s.current[string(key)] = 0
+	}
+	size := s.view.paneCount()
+	late := int(g.late)
+	for from := g.end - g.rows; from < g.end; {
+		c, err := s.obtain(spanID{start: open}, key, math.MaxInt)
+		if err != nil {
+			return err
+		}
+		room := size - int64(c.pane.Events())
+		if room <= 0 {
+			open++
+			s.current[string(key)] = open
+			continue
+		}
+		to := int32(min(int64(from)+room, int64(g.end)))
+		part := min(late, int(to-from)) // which of the rows are late does not matter
+		late -= part
+		c.pane.Apply(s.work.sorted.part(from, to, part))
+		s.changed(c)
+		from = to
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package view
+
+// This file is how queries read a shard.
+
+import (
+	"math"
+	"slices"
+
+	"sketchlog/sketches"
+)
+
+// Span is a stretch of event time in Unix milliseconds, half-open. A side that
+// is open is math.MinInt64 or math.MaxInt64.
+type Span struct {
+	From, To int64
+	All      bool // everything kept; From and To mean nothing
+}
+
+// Panes calls fn for every pane within a span, in the order of pane start and
+// then of key, under the shard's read lock; the Position returned belongs to
+// exactly what fn saw. A key, as AppendTuple makes it, chooses its panes; nil
+// is all keys, the one that keys past max_keys share included.
+//
+// The span is widened to whole panes. From and to of a pane are its span;
+// those of a pane of all time are open, those of a pane of so many events are
+// its least and greatest event time. fn must not keep or change key and pane.
+//
+// Position.Overflow is that of the panes that were asked for: it is set when
+// the key, or some key, has its events in a pane that it shares with others.
+func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64, p *sketches.Pane) error) (Position, error) {
+	from, to := span.From, span.To
+	if span.All {
+		from, to = math.MinInt64, math.MaxInt64
+	} else {
+		from, to = s.view.Widen(from, to)
+	}
+	counted := s.view.counted()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	position := s.position()
+	position.Overflow = false
+	order := s.order
+	if !counted && from != math.MinInt64 {
+		order = s.from(from)
+	}
+	for _, sp := range order {
+		if !counted && sp.id.width > 0 && sp.id.start >= to {
+			break
+		}
+		if !counted && sp.id.width > 0 && sp.id.end() <= from {
+			continue
+		}
+		each := func(key []byte, p *sketches.Pane) error {
+			first, end := sp.reach()
+			if counted {
+				least, greatest := p.Times()
+				if first, end = least, greatest+1; !span.All && (first >= span.To || end <= span.From) {
+					return nil
+				}
+			}
+			return fn(key, first, end, p)
+		}
+		if key == nil {
+			position.Overflow = position.Overflow || sp.overflow
+			if err := s.visit(sp, each); err != nil {
+				return position, err
+			}
+			continue
+		}
+		p, err := s.lookUp(sp, key)
+		if err != nil {
+			return position, err
+		}
+		if sp.overflow && s.shared(sp, key, p != nil) {
+			position.Overflow = true
+			rest, err := s.lookUp(sp, []byte(overflowKey))
+			if err != nil {
+				return position, err
+			}
+			if rest != nil {
+				position.Shared += rest.Events()
+			}
+		}
+		if p == nil {
+			continue
+		}
+		if err := each(key, p); err != nil {
+			return position, err
+		}
+	}
+	return position, nil
+}
+
+// reach is the event time that a span covers.
+func (sp *span) reach() (from, to int64) {
+	if sp.id.width == 0 {
+		return math.MinInt64, math.MaxInt64
+	}
+	return sp.id.start, sp.id.end()
+}
+
+// from returns the spans that may end after a moment.
+func (s *Shard) from(at int64) []*span {
+	least := int64(math.MinInt64)
+	if at > least+s.broadest {
+		least = at - s.broadest
+	}
+	i, _ := slices.BinarySearchFunc(s.order, spanID{start: least}, func(sp *span, id spanID) int { return compareSpans(sp.id, id) })
+	return s.order[i:]
+}
+
+// lookUp returns a key's pane in a span, nil when it has none.
+func (s *Shard) lookUp(sp *span, key []byte) (*sketches.Pane, error) {
+	if c := sp.cells[string(key)]; c != nil {
+		s.touch(c)
+		return c.pane, nil
+	}
+	if sp.complete() {
+		return nil, nil
+	}
+	// It is not kept: that would need the write lock.
+	return s.stored(sp, key)
+}
+
+// shared tells whether a key may have events in a span's overflow pane. A key
+// with a pane of its own has not, but for a span that finer ones were rolled up
+// into: in some of those the key may have had a pane, in others not.
+func (s *Shard) shared(sp *span, key []byte, own bool) bool {
+	if s.view.counted() {
+		_, own := s.current[string(key)]
+		return !own
+	}
+	return !own || sp.id.width > s.view.levels().width()
+}
+
+// Extent returns the span from the first pane to the end of the last; ok is
+// false when there is none, or when panes are not of time.
+func (s *Shard) Extent() (from, to int64, ok bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.view.levels().width() == 0 || len(s.order) == 0 {
+		return 0, 0, false, nil
+	}
+	from, to = s.order[0].id.start, math.MinInt64
+	for _, sp := range s.order {
+		to = max(to, sp.id.end())
+	}
+	return from, to, true, nil
+}

@@ -1,0 +1,342 @@
+package view
+
+// This file holds the state of a view in one partition.
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sketchlog/ingest/event"
+	"sketchlog/ingest/eventlog"
+	"sketchlog/sketches"
+)
+
+// Shard is the state of a view in one partition. One goroutine, its worker,
+// changes it; any number of readers ask it.
+type Shard struct {
+	view    *View
+	number  int
+	tail    *eventlog.Tail
+	records records
+	begin   Start
+
+	// Only the worker uses these.
+	producers  *event.Producers
+	noted      bool // producers differ from the store's
+	work       batchWork
+	unsaved    bool // anything at all differs from the store's
+	pending    []*cell
+	pendingAt  int64    // bytes of the pending cells
+	dropped    []spanID // spans that the store still holds
+	swept      sweep
+	failing    bool          // failure is set
+	committing time.Duration // what the last commit took
+
+	worker *worker // nil: it has none; guarded by Views.mu
+
+	epoch atomic.Uint32 // counts commits
+
+	mu       sync.RWMutex // the worker holds it to change what follows
+	tally    tally
+	spans    map[spanID]*span
+	order    []*span          // by start
+	current  map[string]int64 // panes by count: the number of each key's open pane
+	names    map[string]*name // keys of the panes in memory
+	gone     map[paneID]bool  // dropped panes that the store still holds
+	panes    int              // in memory or not
+	size     int64            // bytes of all panes, about
+	held     int64            // bytes of those in memory
+	widest   int              // most keys that a span has had
+	broadest int64            // greatest width of a span so far, milliseconds
+	failure  error            // why the worker does not get on; nil: it does
+}
+
+// Start is where a shard of a new view begins.
+type Start struct {
+	Offset uint64 `json:"offset"` // events up to here are not the view's
+	Events uint64 `json:"events"` // how many they are
+}
+
+// tally is how far a shard is, in the log's own terms.
+type tally struct {
+	offset   uint64 // applied up to and with this one
+	read     uint64 // events of the log up to there, those before the view's start included
+	applied  uint64 // events of them that the view has dealt with
+	lost     uint64 // events that the log no longer had
+	late     uint64 // events behind the watermark
+	expired  uint64 // events that came after their pane was dropped
+	repeated uint64 // events of repeated requests
+	any      bool
+	greatest int64 // event time
+}
+
+// name is a key that panes share.
+type name struct {
+	text string
+	uses int
+}
+
+// Position says how far a shard is. It belongs to the panes that were read
+// under the same lock.
+type Position struct {
+	Partition int
+	Offset    uint64  // the last record applied
+	Applied   uint64  // events of the log that the view has dealt with, filtered ones included
+	Owed      uint64  // events of the log that it has not
+	Lost      uint64  // events that the log no longer had; where nobody knows how many, one a record
+	Late      uint64  // events behind the watermark, dropped ones included
+	Expired   uint64  // those of them that were dropped, for they were older than the view's keep
+	Watermark int64   // greatest event time less the stream's lateness
+	HasEvents bool    // false: Watermark and Greatest mean nothing
+	Greatest  int64   // greatest event time seen
+	Overflow  bool    // some keys that were asked for share the overflow pane
+	Shared    uint64  // events of overflow panes that may be of the key that was asked for
+	Keys      int     // distinct keys: at least so many
+	Panes     int     // panes kept, in memory or on disk
+	Bytes     int64   // what they would take in memory, about
+	Rate      float64 // share of new events that is applied at once
+	Failure   error   // why the worker does not get on at present; nil: it does
+}
+
+func newShard(v *View, number int, tail *eventlog.Tail, begin Start) *Shard {
+	s := &Shard{view: v, number: number, tail: tail, begin: begin}
+	s.records = newRecords(v.views.store, v.generation, number)
+	s.clear()
+	return s
+}
+
+// clear forgets everything that is in memory.
+func (s *Shard) clear() {
+	s.view.views.held.Add(-s.held)
+	s.tally = tally{offset: s.begin.Offset, read: s.begin.Events}
+	s.producers, s.noted, s.unsaved = event.NewProducers(), false, false
+	s.pending, s.pendingAt, s.dropped, s.swept = nil, 0, nil, sweep{}
+	s.gone, s.broadest = map[paneID]bool{}, 0
+	s.spans, s.order, s.names = map[spanID]*span{}, nil, map[string]*name{}
+	s.current = map[string]int64{}
+	s.panes, s.size, s.held, s.widest = 0, 0, 0, 0
+}
+
+// load brings the shard to its last commit, whatever it held before.
+func (s *Shard) load() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	_, err := s.records.load(s)
+	if err == nil && s.view.counted() {
+		err = s.loadCurrent()
+	}
+	if err != nil {
+		return fmt.Errorf("load view %s partition %d: %w", s.view.name, s.number, err)
+	}
+	if head := s.tail.Head().Offset; s.tally.offset > head {
+		return fmt.Errorf("load view %s partition %d: its state is of offset %d and the log ends at %d: restore the log from a copy, or delete the view and make it again: %w",
+			s.view.name, s.number, s.tally.offset, head, eventlog.ErrTruncated)
+	}
+	return nil
+}
+
+// loadCurrent finds each key's open pane.
+func (s *Shard) loadCurrent() error {
+	it, err := s.records.iterator(append(append([]byte{}, s.records.prefix...), recordPane))
+	if err != nil {
+		return err
+	}
+	for valid := it.First(); valid && err == nil; valid = it.Next() {
+		var id spanID
+		var key []byte
+		if id, key, err = s.records.spanOf(it.Key()); err == nil {
+			s.current[string(key)] = id.start // the greatest comes last
+		}
+	}
+	if err != nil {
+		it.Close()
+		return err
+	}
+	return it.Close()
+}
+
+// Number returns the partition's number.
+func (s *Shard) Number() int { return s.number }
+
+// Position says how far the shard is.
+func (s *Shard) Position() Position {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.position()
+}
+
+// position is Position for holders of the lock.
+func (s *Shard) position() Position {
+	t := &s.tally
+	p := Position{
+		Partition: s.number, Offset: t.offset,
+		Applied: t.applied, Lost: t.lost, Late: t.late + t.expired, Expired: t.expired,
+		HasEvents: t.any, Greatest: t.greatest,
+		Keys: max(len(s.names), s.widest, len(s.current)), Panes: s.panes, Bytes: s.size,
+		Rate: 1, Failure: s.failure,
+	}
+	if head := s.tail.Head(); head.Offset > t.offset {
+		// At least one, for where records were lost counts are not exact.
+		p.Owed = max(head.Events, t.read+1) - t.read
+	}
+	if t.any {
+		p.Watermark = t.greatest - s.view.lateness()
+	}
+	p.Overflow = slices.ContainsFunc(s.order, func(sp *span) bool { return sp.overflow })
+	return p
+}
+
+// addSpan makes a span known.
+func (s *Shard) addSpan(sp *span) {
+	s.spans[sp.id] = sp
+	at, _ := slices.BinarySearchFunc(s.order, sp.id, func(sp *span, id spanID) int { return compareSpans(sp.id, id) })
+	s.order = slices.Insert(s.order, at, sp)
+	s.panes += sp.keys
+	s.size += sp.size
+	s.widest = max(s.widest, sp.own())
+	s.broadest = max(s.broadest, sp.id.width)
+	sp.stored = sp.keys > 0
+}
+
+// dropSpan forgets a span with all its panes, and has the next commit do so too.
+func (s *Shard) dropSpan(sp *span) {
+	for _, c := range sp.cells {
+		s.forget(c)
+	}
+	delete(s.spans, sp.id)
+	s.order = slices.DeleteFunc(s.order, func(o *span) bool { return o == sp })
+	s.panes -= sp.keys
+	s.size -= sp.size
+	if sp.stored {
+		s.dropped = append(s.dropped, sp.id)
+	}
+	sp.cells, sp.keys, sp.size, sp.dirty = nil, 0, 0, false
+	sp.sorted.Store(nil)
+	s.unsaved = true
+}
+
+// intern returns the one copy of a key, and counts its use.
+func (s *Shard) intern(key []byte) string {
+	n := s.names[string(key)]
+	if n == nil {
+		n = &name{text: string(key)}
+		s.names[n.text] = n
+	}
+	n.uses++
+	return n.text
+}
+
+// forget takes a cell out of the books of what is in memory; its span's list
+// is the caller's.
+func (s *Shard) forget(c *cell) {
+	s.hold(-c.size)
+	if n := s.names[c.key]; n != nil {
+		if n.uses--; n.uses == 0 {
+			delete(s.names, c.key)
+		}
+	}
+	if c.dirty {
+		s.pendingAt -= c.size
+		c.dirty = false // a commit passes over it
+	}
+}
+
+// hold notes that so many more bytes are in memory.
+func (s *Shard) hold(bytes int64) {
+	s.held += bytes
+	s.view.views.held.Add(bytes)
+}
+
+// find returns the cell of a key in a span, nil when there is none; a pane
+// that only the store has is read and kept.
+func (s *Shard) find(sp *span, key []byte) (*cell, error) {
+	if c := sp.cells[string(key)]; c != nil || sp.complete() {
+		return c, nil
+	}
+	p, err := s.stored(sp, key)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	p.Compact()
+	return s.insert(sp, key, p), nil
+}
+
+// stored reads a pane that is not in memory, nil when there is none.
+func (s *Shard) stored(sp *span, key []byte) (*sketches.Pane, error) {
+	if len(s.gone) > 0 && s.gone[paneID{sp.id, string(key)}] {
+		return nil, nil
+	}
+	return s.records.pane(s.view.plan.layout, sp.id, key)
+}
+
+// insert puts a pane that exists into memory.
+func (s *Shard) insert(sp *span, key []byte, p *sketches.Pane) *cell {
+	c := &cell{key: s.intern(key), span: sp, pane: p}
+	c.size = int64(p.Size()) + cellOverhead
+	s.hold(c.size)
+	sp.add(c)
+	return c
+}
+
+// obtain returns the cell of a key in a span and makes what is missing. Past
+// the most keys that a span may have it is that of the overflow key.
+func (s *Shard) obtain(id spanID, key []byte, maxKeys int) (*cell, error) {
+	sp := s.spans[id]
+	if sp == nil {
+		sp = newSpan(id)
+		s.addSpan(sp)
+	}
+	c, err := s.find(sp, key)
+	if c != nil || err != nil {
+		return c, err
+	}
+	if sp.own() >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
+		return s.obtain(id, []byte(overflowKey), maxKeys)
+	}
+	sp.keys++
+	sp.overflow = sp.overflow || s.overflows(key)
+	s.panes++
+	s.widest = max(s.widest, sp.own())
+	c = s.insert(sp, key, s.view.plan.layout.NewPane())
+	sp.size += c.size
+	s.size += c.size
+	return c, nil
+}
+
+// overflowKey is the key that keys past max_keys share: a tuple of no fields,
+// which no key of a view that groups by anything equals.
+var overflowKey = string(event.AppendTuple(nil, nil))
+
+func (s *Shard) overflows(key []byte) bool {
+	return len(s.view.plan.by) > 0 && string(key) == overflowKey
+}
+
+// changed notes that a cell's pane has changed.
+func (s *Shard) changed(c *cell) {
+	size := int64(c.pane.Size()) + cellOverhead
+	grown := size - c.size
+	c.size = size
+	c.span.size += grown
+	s.size += grown
+	s.hold(grown)
+	s.touch(c)
+	if c.dirty {
+		s.pendingAt += grown
+		return
+	}
+	c.dirty, c.span.dirty = true, true
+	s.pendingAt += size
+	s.pending = append(s.pending, c)
+	s.unsaved = true
+}
+
+// compareCells orders cells as the store does.
+func compareCells(a, b *cell) int {
+	return cmp.Or(compareSpans(a.span.id, b.span.id), strings.Compare(a.key, b.key))
+}

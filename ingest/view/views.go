@@ -1,0 +1,311 @@
+package view
+
+// This file holds the views of a node: which there are, and their workers.
+//
+//	Open ── reads the catalog, loads every shard's last commit
+//	Run  ── a worker a shard, until its context ends
+//	Put, Delete, StreamChanged ── one at a time; they start and stop workers
+//	                              while Run runs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sketchlog/ingest/eventlog"
+)
+
+// Streams is what views need to know of streams.
+type Streams interface {
+	// Tails returns the tails of a stream, by partition.
+	Tails(stream string) ([]*eventlog.Tail, error)
+	// Lateness returns how far behind the greatest event time an event may be
+	// without being late.
+	Lateness(stream string) (time.Duration, error)
+}
+
+// Config is what Views are made of.
+type Config struct {
+	Store   *Store           // where state is kept; closed by its owner after Run has returned
+	Streams Streams          // what is read
+	Catalog eventlog.Catalog // where definitions are kept
+
+	// Clock measures how long commits take; nil: time.Now. It reaches no state.
+	Clock func() time.Time
+	// CommitEvery is how long changes wait for their commit; 0: 2 s, which is
+	// about what is applied again after a crash.
+	CommitEvery time.Duration
+	// MemoryBytes is what the panes of all views may hold in memory; 0: 1 GiB.
+	// Panes that were changed since the last commit stay, whatever the budget;
+	// a commit is made early when they reach a quarter of it.
+	MemoryBytes int64
+	Logger      *slog.Logger // nil: silent
+}
+
+// Validate names every fault at once.
+func (c *Config) Validate() error {
+	var faults []error
+	if c.Store == nil || c.Streams == nil || c.Catalog == nil {
+		faults = append(faults, errors.New("view: Store, Streams and Catalog are needed"))
+	}
+	if c.CommitEvery < 0 || c.MemoryBytes < 0 {
+		faults = append(faults, errors.New("view: CommitEvery and MemoryBytes must not be negative"))
+	}
+	return errors.Join(faults...)
+}
+
+const (
+	defaultCommitEvery = 2 * time.Second
+	defaultMemory      = 1 << 30
+)
+
+// Views are the views of a node. They are safe for concurrent use.
+type Views struct {
+	store       *Store
+	streams     Streams
+	catalog     eventlog.Catalog
+	clock       func() time.Time
+	commitEvery time.Duration
+	memory      int64
+	logger      *slog.Logger
+
+	progress  *progress
+	held      atomic.Int64 // bytes of all panes in memory
+	relieving sync.Mutex
+
+	changing sync.Mutex // one change of views at a time; taken before mu
+
+	mu      sync.RWMutex
+	views   map[string]*View
+	running context.Context // nil: Run has not begun
+	ended   bool            // Run's context has ended
+	workers sync.WaitGroup
+	faults  []error // of workers that ended
+}
+
+// catalogKind is the kind of the catalog's entries of views.
+const catalogKind = "view"
+
+// entry is a view in the catalog. Where its shards begin stands beside the
+// definition, so that not even a crash right after the creation moves it.
+type entry struct {
+	Generation uint64     `json:"generation"`
+	Definition Definition `json:"-"`
+	Starts     []Start    `json:"starts"`
+}
+
+type storedEntry struct {
+	entry
+	Text json.RawMessage `json:"definition"`
+}
+
+func (e *entry) marshal() ([]byte, error) {
+	text, err := json.Marshal(&e.Definition)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(storedEntry{entry: *e, Text: text})
+}
+
+func unmarshalEntry(b []byte) (*entry, error) {
+	var stored storedEntry
+	if err := json.Unmarshal(b, &stored); err != nil {
+		return nil, err
+	}
+	d, err := ParseDefinition(stored.Text)
+	stored.entry.Definition = d
+	return &stored.entry, err
+}
+
+// Open reads the views from the catalog and brings each to its last commit.
+// State of views that are not in the catalog any more is removed.
+func Open(ctx context.Context, c Config) (*Views, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	v := &Views{
+		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
+		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
+		progress: newProgress(), views: map[string]*View{},
+	}
+	if v.clock == nil {
+		v.clock = time.Now
+	}
+	if v.commitEvery == 0 {
+		v.commitEvery = defaultCommitEvery
+	}
+	if v.memory == 0 {
+		v.memory = defaultMemory
+	}
+	if v.logger == nil {
+		v.logger = slog.New(slog.DiscardHandler)
+	}
+	entries, err := v.catalog.List(ctx, catalogKind)
+	if err != nil {
+		return nil, fmt.Errorf("list views: %w", err)
+	}
+	living := map[uint64]bool{}
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		e, err := unmarshalEntry(entries[name])
+		if err != nil {
+			return nil, fmt.Errorf("read the catalog's view %s: %w", name, err)
+		}
+		living[e.Generation] = true
+		if err := v.recover(name, e); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.sweepStore(living)
+}
+
+// recover brings back one view.
+func (v *Views) recover(name string, e *entry) error {
+	if err := v.store.claim(e.Generation); err != nil {
+		return fmt.Errorf("view %s: %w", name, err)
+	}
+	view, err := newView(v, name, e)
+	if err != nil {
+		return fmt.Errorf("view %s: %w", name, err)
+	}
+	v.views[name] = view
+	tails, err := v.streams.Tails(e.Definition.Stream)
+	if err != nil {
+		v.logger.Error("a view has no stream", "view", name, "stream", e.Definition.Stream, "error", err)
+		return nil
+	}
+	return v.extend(view, tails, e.Starts)
+}
+
+// extend gives a view the shards that it lacks. A partition that has no start
+// was made after the view: the view reads all of it.
+func (v *Views) extend(view *View, tails []*eventlog.Tail, starts []Start) error {
+	shards := slices.Clone(view.Partitions())
+	for i := len(shards); i < len(tails); i++ {
+		var begin Start
+		if i < len(starts) {
+			begin = starts[i]
+		}
+		s := newShard(view, i, tails[i], begin)
+		if err := s.load(); err != nil {
+			return err
+		}
+		shards = append(shards, s)
+	}
+	before := len(view.Partitions())
+	view.shards.Store(&shards)
+	for _, s := range shards[before:] {
+		v.start(s)
+	}
+	return nil
+}
+
+// sweepStore removes the state of views that were deleted while a crash kept
+// it from being removed.
+func (v *Views) sweepStore(living map[uint64]bool) error {
+	generations, err := v.store.generations()
+	if err != nil {
+		return err
+	}
+	for _, g := range generations {
+		if !living[g] {
+			if err := v.store.drop(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Run runs the workers until ctx ends, and returns when all have committed and
+// ended. It is called once.
+func (v *Views) Run(ctx context.Context) error {
+	v.changing.Lock()
+	v.mu.Lock()
+	v.running = ctx
+	v.mu.Unlock()
+	for _, view := range v.List() {
+		for _, s := range view.Partitions() {
+			v.start(s)
+		}
+	}
+	v.changing.Unlock()
+
+	<-ctx.Done()
+	v.mu.Lock()
+	v.ended = true
+	v.mu.Unlock()
+	v.workers.Wait()
+	v.progress.tell()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return errors.Join(v.faults...)
+}
+
+// start gives a shard its worker, if Run runs. Its end is worker.stop, or the
+// end of Run's context.
+func (v *Views) start(s *Shard) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.running == nil || v.ended || s.worker != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(v.running)
+	w := &worker{cancel: cancel, done: make(chan struct{})}
+	s.worker = w
+	v.workers.Add(1)
+	go func() {
+		defer v.workers.Done()
+		defer close(w.done)
+		defer cancel()
+		if err := s.run(ctx); err != nil {
+			v.mu.Lock()
+			v.faults = append(v.faults, err)
+			v.mu.Unlock()
+		}
+	}()
+}
+
+func (v *Views) stopped() bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.ended
+}
+
+// Get returns a view, or ErrUnknownView.
+func (v *Views) Get(name string) (*View, error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if view := v.views[name]; view != nil {
+		return view, nil
+	}
+	return nil, fmt.Errorf("%w: %.100q", ErrUnknownView, name)
+}
+
+// List returns the views in the order of their names.
+func (v *Views) List() []*View {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(v.views), func(a, b *View) int { return strings.Compare(a.name, b.name) })
+}
+
+// Reads returns the names of the views of a stream, in order.
+func (v *Views) Reads(stream string) []string {
+	var names []string
+	for _, view := range v.List() {
+		if view.Definition().Stream == stream {
+			names = append(names, view.name)
+		}
+	}
+	return names
+}
+
+// Held returns how many bytes the panes of all views hold in memory, about.
+func (v *Views) Held() int64 { return v.held.Load() }
