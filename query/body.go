@@ -1,0 +1,136 @@
+package query
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"sketchlog/ingest/event"
+)
+
+// body is a question as JSON writes it: the parameters of the URL under the
+// same names, keys and items as JSON values.
+type body struct {
+	View       string            `json:"view"`
+	Question   string            `json:"question"`
+	Sketch     string            `json:"sketch"`
+	Key        []json.RawMessage `json:"key"`
+	Window     *event.Duration   `json:"window"`
+	From       json.RawMessage   `json:"from"`
+	To         json.RawMessage   `json:"to"`
+	At         json.RawMessage   `json:"at"`
+	Item       json.RawMessage   `json:"item"`
+	Items      []json.RawMessage `json:"items"`
+	K          *int              `json:"k"`
+	N          *int              `json:"n"`
+	Confidence *float64          `json:"confidence"`
+	Strict     bool              `json:"strict"`
+}
+
+// FromJSON reads one question of POST /v1/query.
+func FromJSON(raw []byte) (Question, error) {
+	var b body
+	if err := strictly(raw, &b); err != nil {
+		return Question{}, invalid(err)
+	}
+	return b.question()
+}
+
+// ContainsFromJSON reads the body of POST /v1/views/{view}/contains: a
+// membership question with many items.
+func ContainsFromJSON(view string, raw []byte) (Question, error) {
+	var b body
+	if err := strictly(raw, &b); err != nil {
+		return Question{}, invalid(err)
+	}
+	if b.View != "" && b.View != view || b.Question != "" && b.Question != Contains {
+		return Question{}, invalid(fmt.Errorf("the path asks whether view %q contains items; leave view and question out of the body", view))
+	}
+	b.View, b.Question = view, Contains
+	return b.question()
+}
+
+// strictly decodes one JSON object without unknown fields or trailing text.
+func strictly(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fmt.Errorf("the body is not a JSON question: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("the body goes on after its JSON object")
+	}
+	return nil
+}
+
+func (b *body) question() (Question, error) {
+	q := Question{View: b.View, Question: b.Question, Sketch: b.Sketch, Strict: b.Strict, K: defaultTop, N: defaultTop, Confidence: DefaultConfidence}
+	var faults []error
+	moment := func(name string, raw json.RawMessage) *int64 {
+		if len(raw) == 0 || string(raw) == "null" {
+			return nil
+		}
+		text := string(raw)
+		if raw[0] == '"' {
+			if err := json.Unmarshal(raw, &text); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", name, err))
+				return nil
+			}
+		}
+		ms, err := event.ParseMoment(text)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+			return nil
+		}
+		return &ms
+	}
+	q.From, q.To, q.At = moment("from", b.From), moment("to", b.To), moment("at", b.At)
+	if q.At != nil && q.Question != Sum {
+		faults = append(faults, fmt.Errorf("%s takes no at", abridged(q.Question)))
+	}
+	for _, raw := range b.Key {
+		q.Key = append(q.Key, JSON(raw))
+	}
+	if b.Key != nil && q.Key == nil {
+		q.Key = []Term{}
+	}
+	if len(b.Item) > 0 {
+		q.Items = append(q.Items, JSON(b.Item))
+	}
+	for _, raw := range b.Items {
+		q.Items = append(q.Items, JSON(raw))
+	}
+	if b.Window != nil {
+		if q.Window = time.Duration(*b.Window); q.Window <= 0 {
+			faults = append(faults, fmt.Errorf("window must be longer than 0"))
+		}
+	}
+	if b.K != nil {
+		q.K = *b.K
+	}
+	if b.N != nil {
+		q.N = *b.N
+	}
+	if b.Confidence != nil {
+		q.Confidence = *b.Confidence
+	}
+	if err := invalid(faults...); err != nil {
+		return q, err
+	}
+	return q, q.check()
+}
+
+// arrayTerms takes a JSON array apart into its values.
+func arrayTerms(text string) ([]Term, error) {
+	var parts []json.RawMessage
+	if err := json.Unmarshal([]byte(text), &parts); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON array of values", abridged(text))
+	}
+	terms := make([]Term, len(parts))
+	for i, raw := range parts {
+		terms[i] = JSON(raw)
+	}
+	return terms, nil
+}

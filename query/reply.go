@@ -1,0 +1,210 @@
+package query
+
+import (
+	"encoding/json"
+	"math"
+
+	"sketchlog/ingest/event"
+	"sketchlog/sketches"
+)
+
+// reply makes the answer of p's question from what was gathered.
+func (p *plan) reply(g *gathered) (*Answer, error) {
+	q := p.question
+	a := &Answer{View: q.View, Question: q.Question, Key: json.RawMessage("null"), Confidence: q.Confidence}
+	if p.sketch >= 0 {
+		a.Sketch = p.view.Layout().Specs()[p.sketch].Name
+		a.Ignored = g.pane.Ignored(p.sketch)
+	}
+	if p.key != nil {
+		key, err := event.ItemJSON(nil, p.key)
+		if err != nil {
+			return nil, err
+		}
+		a.Key = key
+	}
+	p.cover(a, g)
+	unread := a.Coverage.Owed + a.Coverage.Lost + g.overflow
+	var err error
+	switch q.Question {
+	case Count:
+		n := float64(g.pane.Events())
+		a.estimate(widened(sketches.Estimate{Value: n, Low: n, High: n, Exact: true}, unread, false))
+	case Distinct:
+		a.estimate(widened(g.pane.Distinct(p.sketch, q.Confidence), unread, false))
+	case Sum:
+		a.estimate(p.sum(g, unread))
+	case Frequency:
+		err = p.frequency(a, g, unread)
+	case Contains:
+		err = p.contains(a, g, unread)
+	case TopK:
+		err = p.top(a, g, unread)
+	case Sample:
+		err = p.sample(a, g, unread)
+	}
+	return a, err
+}
+
+// cover fills in the span, the coverage and the positions.
+func (p *plan) cover(a *Answer, g *gathered) {
+	c := &a.Coverage
+	c.Missing = []int{}
+	c.Partitions = len(g.positions)
+	c.Events, c.Late = g.pane.Events(), g.pane.Late()
+	a.Offsets = make(map[string]uint64, len(g.positions))
+	var applied uint64
+	watermark, any := int64(math.MaxInt64), false
+	for _, at := range g.positions {
+		a.Offsets[partitionName(at.Partition)] = at.Offset
+		applied += at.Applied
+		c.Owed += at.Owed
+		c.Lost += at.Lost
+		c.Overflow = c.Overflow || at.Overflow
+		if at.HasEvents {
+			watermark, any = min(watermark, at.Watermark), true
+		}
+	}
+	c.Applied = 1
+	if c.Owed > 0 {
+		c.Applied = float64(applied) / float64(applied+c.Owed)
+	}
+	if any {
+		a.Watermark = moment(watermark)
+	}
+	from, to := p.covered(g)
+	if from <= to {
+		if from != math.MinInt64 {
+			a.From = moment(from)
+		}
+		if to != math.MaxInt64 {
+			a.To = moment(to)
+		}
+	}
+	a.Final = p.question.To != nil && any && watermark >= *p.question.To && c.Owed == 0
+}
+
+// covered is the span of the answer: what was asked for, widened to whole
+// panes, and on an open side what the panes read cover.
+func (p *plan) covered(g *gathered) (from, to int64) {
+	from, to = g.from, g.to
+	if p.span.All {
+		return from, to
+	}
+	f, t := p.view.Widen(p.span.From, p.span.To)
+	if p.span.From != math.MinInt64 && f != math.MinInt64 {
+		from = f
+	}
+	if p.span.To != math.MaxInt64 && t != math.MaxInt64 {
+		to = t
+	}
+	return from, to
+}
+
+// widened makes room for events that the answer does not know: each of them
+// can add one, and when they are weighted, without bound.
+func widened(e sketches.Estimate, unread uint64, weighted bool) sketches.Estimate {
+	if unread == 0 {
+		return e
+	}
+	e.Exact = false
+	e.High += float64(unread)
+	if weighted {
+		e.High = math.Inf(1)
+	}
+	return e
+}
+
+func (a *Answer) estimate(e sketches.Estimate) {
+	a.Estimate, a.Low, a.High, a.Exact = number(e.Value), number(e.Low), number(e.High), e.Exact
+}
+
+// sum is the decayed sum; values that were not read can move it either way, so
+// its interval is open while there are any.
+func (p *plan) sum(g *gathered, unread uint64) sketches.Estimate {
+	at := p.at
+	if _, greatest := g.pane.Times(); !p.atGiven && g.pane.Events() > 0 {
+		at = max(at, greatest) // events that were applied after the plan was made
+	}
+	e := g.pane.Sum(p.sketch, at)
+	if unread > 0 {
+		e.Low, e.High, e.Exact = math.Inf(-1), math.Inf(1), false
+	}
+	return e
+}
+
+func (p *plan) weighted() bool { return p.view.Layout().Specs()[p.sketch].Weight >= 0 }
+
+func (p *plan) frequency(a *Answer, g *gathered, unread uint64) error {
+	items := make([]Item, len(p.items))
+	a.Exact = true
+	for i, it := range p.items {
+		e := widened(g.pane.Frequency(p.sketch, it.hash, p.question.Confidence), unread, p.weighted())
+		text, err := event.ItemJSON(nil, it.bytes)
+		if err != nil {
+			return err
+		}
+		items[i] = Item{Item: text, Estimate: number(e.Value), Low: number(e.Low), High: number(e.High)}
+		a.Exact = a.Exact && e.Exact
+	}
+	a.Items = &items
+	return nil
+}
+
+// contains answers no only when nothing that was left out could be the item.
+func (p *plan) contains(a *Answer, g *gathered, unread uint64) error {
+	items := make([]Item, len(p.items))
+	a.Exact = unread == 0
+	for i, it := range p.items {
+		maybe, rate := g.pane.Contains(p.sketch, it.hash)
+		text, err := event.ItemJSON(nil, it.bytes)
+		if err != nil {
+			return err
+		}
+		answer := "no"
+		switch {
+		case maybe:
+			answer = "maybe"
+		case unread > 0:
+			answer = "unknown"
+		}
+		items[i] = Item{Item: text, Answer: answer, FalsePositiveRate: number(rate)}
+		a.Exact = a.Exact && rate == 0
+	}
+	a.Items = &items
+	return nil
+}
+
+func (p *plan) top(a *Answer, g *gathered, unread uint64) error {
+	top, bound, exact := g.pane.TopK(p.sketch, p.question.K)
+	items := make([]Item, len(top))
+	for i, c := range top {
+		e := widened(c.Estimate, unread, p.weighted())
+		text, err := event.ItemJSON(nil, c.Item)
+		if err != nil {
+			return err
+		}
+		items[i] = Item{Item: text, Estimate: number(e.Value), Low: number(e.Low), High: number(e.High)}
+	}
+	if unread > 0 {
+		if bound += float64(unread); p.weighted() {
+			bound = math.Inf(1)
+		}
+	}
+	a.Items, a.ErrorBound, a.Exact = &items, number(bound), exact && unread == 0
+	return nil
+}
+
+func (p *plan) sample(a *Answer, g *gathered, unread uint64) error {
+	sample, population := g.pane.Sample(p.sketch, p.question.N)
+	items := make([]Item, len(sample))
+	for i, b := range sample {
+		text, err := event.ItemJSON(nil, b)
+		if err != nil {
+			return err
+		}
+		items[i] = Item{Item: text, bare: true}
+	}
+	a.Items, a.Population, a.Exact = &items, &population, unread == 0 && uint64(len(sample)) == population
+	return nil
+}
