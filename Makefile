@@ -1,0 +1,47 @@
+# Everything needs Go alone; what the tests need beyond it is optional (a C
+# compiler lets them run under the race detector).
+GO   ?= go
+ARGS ?=
+
+# The race detector needs cgo and a C compiler; without one the tests run plain.
+RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+PACKAGES := ./...
+
+.PHONY: build demo run test unit e2e lint bench bench-sketches clean
+
+build: ## the binary, in bin/
+	$(GO) build -o bin/sketchlog ./cli/sketchlog
+
+demo: build ## a stream of its own, every question's answer beside the exact one; ARGS=--exit ends it after that
+	bin/sketchlog demo $(ARGS)
+
+run: build ## a server with its data in ./sketchlog-data
+	bin/sketchlog serve $(ARGS)
+
+test: lint unit e2e ## what CI runs
+
+lint:
+	@unformatted=$$(gofmt -l cli ingest query server shedding sketches bench 2>/dev/null); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	$(GO) tool staticcheck $(PACKAGES)
+
+unit:
+ifeq ($(RACE),)
+	@echo "no C compiler found: testing without the race detector"
+endif
+	$(GO) test $(RACE) -count=1 -timeout 9m $(PACKAGES)
+
+e2e: ## real processes, real sockets, SIGKILL
+	$(GO) test -count=1 -timeout 9m -tags e2e ./cli/sketchlog
+
+bench: build ## events a second through a server of its own, and answers a second
+	bin/sketchlog bench ingest --format ndjson
+	bin/sketchlog bench ingest --format msgpack
+	bin/sketchlog bench query
+
+bench-sketches: ## ns an event of each sketch, on one core
+	$(GO) test -run '^$$' -bench . -benchmem ./sketches
+
+clean:
+	rm -rf bin sketchlog-data

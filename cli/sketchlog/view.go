@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"sketchlog/server/client"
+)
+
+func viewCommand(r *remote) *cobra.Command {
+	cmd := &cobra.Command{Use: "view", Short: "Apply, list, show and delete views", Args: usage(cobra.NoArgs), RunE: needsSubcommand}
+	cmd.AddCommand(viewApply(r),
+		&cobra.Command{
+			Use: "list", Short: "List the views", Args: usage(cobra.NoArgs),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return r.ask(cmd.OutOrStdout(), func(c *client.Client) (json.RawMessage, error) { return c.Views(cmd.Context()) }, viewsTable)
+			},
+		},
+		&cobra.Command{
+			Use: "show NAME", Short: "Show a view: its definition, its state, how far each partition is", Args: usage(cobra.ExactArgs(1)),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return r.ask(cmd.OutOrStdout(), func(c *client.Client) (json.RawMessage, error) { return c.View(cmd.Context(), args[0]) }, indented)
+			},
+		},
+		&cobra.Command{
+			Use: "delete NAME", Short: "Delete a view and its state; the log stays", Args: usage(cobra.ExactArgs(1)),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				c, err := r.client()
+				if err != nil {
+					return err
+				}
+				return c.DeleteView(cmd.Context(), args[0])
+			},
+		})
+	return cmd
+}
+
+func viewApply(r *remote) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "apply -f FILE", Short: "Create or change the streams and views of a file", Args: usage(cobra.NoArgs),
+		Long: `Create or change what a YAML or JSON file describes:
+
+  streams: {NAME: definition}
+  views:   {NAME: definition}
+
+Streams come first. - reads standard input.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return usagef("-f is missing: name a YAML or JSON file, or - for standard input")
+			}
+			raw, err := readFile(cmd.InOrStdin(), file)
+			if err != nil {
+				return err
+			}
+			return applyFile(cmd, r, raw)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file; - for standard input")
+	return cmd
+}
+
+func readFile(stdin io.Reader, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// applyFile puts every stream and view of a file, in the order of their names,
+// and goes on after a refusal so that one run shows all of them.
+func applyFile(cmd *cobra.Command, r *remote, raw []byte) error {
+	var file map[string]map[string]any
+	if err := yaml.Unmarshal(raw, &file); err != nil { // JSON is YAML too
+		return fmt.Errorf("the file is neither YAML nor JSON of the form {streams: {NAME: …}, views: {NAME: …}}: %w", err)
+	}
+	for part := range file {
+		if part != "streams" && part != "views" {
+			return fmt.Errorf("the file has a part %q; it may have streams and views", part)
+		}
+	}
+	if len(file["streams"])+len(file["views"]) == 0 {
+		return errors.New("the file names no stream and no view")
+	}
+	c, err := r.client()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	apply := func(what, name string, definition any, put func(context.Context, string, []byte) (json.RawMessage, bool, error)) {
+		body, err := json.Marshal(definition)
+		if err == nil {
+			_, _, err = put(cmd.Context(), name, body)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s %s: %w", what, name, err))
+			return
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s %s applied\n", what, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(file["streams"])) {
+		apply("stream", name, file["streams"][name], c.PutStream)
+	}
+	for _, name := range slices.Sorted(maps.Keys(file["views"])) {
+		apply("view", name, file["views"][name], c.PutView)
+	}
+	return errors.Join(errs...)
+}
+
+func viewsTable(w io.Writer, raw []byte) error {
+	var list struct {
+		Views []struct {
+			Name     string                     `json:"name"`
+			Stream   string                     `json:"stream"`
+			By       []string                   `json:"by"`
+			Pane     json.RawMessage            `json:"pane"`
+			Sketches map[string]json.RawMessage `json:"sketches"`
+		} `json:"views"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return fmt.Errorf("reading the list of views: %w", err)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "VIEW\tSTREAM\tBY\tPANE\tSKETCHES")
+	for _, v := range list.Views {
+		pane := "all time"
+		if len(v.Pane) > 0 && string(v.Pane) != "null" {
+			pane = plainText(v.Pane)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%v\t%s\t%v\n", v.Name, v.Stream, v.By, pane, slices.Sorted(maps.Keys(v.Sketches)))
+	}
+	return t.Flush()
+}
