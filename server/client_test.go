@@ -1,5 +1,7 @@
 package server
 
+// The client against this server.
+
 import (
 	"context"
 	"encoding/json"
@@ -50,6 +52,20 @@ func TestClientCallsEveryRoute(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	must(t, events.Close())
+	clientReads(ctx, t, c)
+	if err := c.DeleteStream(ctx, "edits"); !errors.As(err, &problem) || problem.Type != "in-use" {
+		t.Error(err)
+	}
+	must(t, c.DeleteView(ctx, "wiki"))
+	must(t, c.DeleteStream(ctx, "edits"))
+	if _, err := c.Ask(ctx, "wiki", "count", nil); !errors.As(err, &problem) || problem.Status != 404 {
+		t.Error(err)
+	}
+}
+
+// clientReads calls everything that changes nothing.
+func clientReads(ctx context.Context, t *testing.T, c *client.Client) {
+	t.Helper()
 	for name, call := range map[string]func() (json.RawMessage, error){
 		`"state":`:   func() (json.RawMessage, error) { return c.Stream(ctx, "edits") },
 		`"streams":`: func() (json.RawMessage, error) { return c.Streams(ctx) },
@@ -74,21 +90,13 @@ func TestClientCallsEveryRoute(t *testing.T) {
 		}
 	}
 	answers, enough := 0, errors.New("enough")
-	err = c.Watch(ctx, "wiki", url.Values{"question": {"count"}, "every": {"100ms"}}, func(answer json.RawMessage) error {
+	err := c.Watch(ctx, "wiki", url.Values{"question": {"count"}, "every": {"100ms"}}, func(answer json.RawMessage) error {
 		if answers++; answers == 2 {
 			return enough
 		}
 		return nil
 	})
 	if !errors.Is(err, enough) {
-		t.Error(err)
-	}
-	if err := c.DeleteStream(ctx, "edits"); !errors.As(err, &problem) || problem.Type != "in-use" {
-		t.Error(err)
-	}
-	must(t, c.DeleteView(ctx, "wiki"))
-	must(t, c.DeleteStream(ctx, "edits"))
-	if _, err := c.Ask(ctx, "wiki", "count", nil); !errors.As(err, &problem) || problem.Status != 404 {
 		t.Error(err)
 	}
 }

@@ -1,5 +1,7 @@
 package server
 
+// Events in and out: formats, refusals, limits, and requests that mean harm.
+
 import (
 	"bufio"
 	"bytes"

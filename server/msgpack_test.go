@@ -1,5 +1,7 @@
 package server
 
+// That msgpack says what JSON says.
+
 import (
 	"bytes"
 	"encoding/json"

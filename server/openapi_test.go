@@ -1,5 +1,7 @@
 package server
 
+// That openapi.yaml and the table of routes describe the same.
+
 import (
 	"fmt"
 	"slices"

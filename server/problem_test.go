@@ -1,5 +1,7 @@
 package server
 
+// The table of errors, and that every fault is listed and bounded.
+
 import (
 	"context"
 	"encoding/json"

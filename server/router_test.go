@@ -1,5 +1,7 @@
 package server
 
+// Which paths lead where, and that no path leads anywhere else.
+
 import (
 	"errors"
 	"strings"

@@ -1,5 +1,7 @@
 package server
 
+// What a server is made of, and its life: New binds, Run serves and stops.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package server
 
+// Definitions, questions, watching, running and stopping over real packages.
+
 import (
 	"bufio"
 	"context"

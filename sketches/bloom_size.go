@@ -95,12 +95,18 @@ func (p *BloomParameters) chain(size func(i int) bloomLevel) {
 				level = size(i)
 			}
 			level.index = i
-			if i+1 == maxBloomLevels || p.first.blocks<<(i+2)*bloomBlockBits > bloomBitLimit {
-				level.limit = math.MaxInt // a next filter might be too large: this one fills up, and says so by its rate
+			if i+1 == maxBloomLevels || tooLarge(p.first.blocks<<(i+1), func() bloomLevel { return size(i + 1) }) {
+				level.limit = math.MaxInt // the last one fills up, and says so by its rate
 			}
 			return level
 		})
 	}
+}
+
+// tooLarge tells whether a filter is beyond the limit; only a filter that is near
+// it by its number of doublings is worth sizing for that.
+func tooLarge(doubled uint64, size func() bloomLevel) bool {
+	return doubled > bloomBitLimit/bloomBlockBits/128 && size().blocks > bloomBitLimit/bloomBlockBits
 }
 
 // Bits is the size of the first filter of a chain.
@@ -132,12 +138,13 @@ func sizeBloom(n uint64, rate float64) bloomLevel {
 	items := float64(n) + math.Ceil(math.Sqrt(float64(n)))
 	standardBits, standardHashes := bloom.EstimateParameters(uint(items), rate)
 	best := bloomLevel{}
-	for hashes := max(1, int(standardHashes)-2); hashes <= bloomHashLimit && hashes <= int(standardHashes)+2; hashes++ {
+	middle := min(int(standardHashes), bloomHashLimit)
+	for hashes := max(1, middle-2); hashes <= min(middle+2, bloomHashLimit); hashes++ {
 		if l := fitBloom(items, rate, hashes, float64(standardBits)); best.hashes == 0 || l.blocks < best.blocks {
 			best = l
 		}
 	}
-	if l := fitBloom(items, rate, bloomWords, float64(standardBits)); best.hashes == 0 || l.blocks <= best.blocks+best.blocks/20 {
+	if l := fitBloom(items, rate, bloomWords, float64(standardBits)); l.blocks <= best.blocks+best.blocks/20 {
 		best = l
 	}
 	return best

@@ -113,6 +113,39 @@ func TestBloomModel(t *testing.T) {
 	}
 }
 
+// Filters of a chain are each sized for their share of the rate, down to the
+// least one that can be asked for.
+func TestBloomLevels(t *testing.T) {
+	for _, rate := range []float64{0.5, 0.03, 1e-5, minBloomError} {
+		p := bloomSized(t, 1000, rate)
+		sum := 0.0
+		for i := range 10 {
+			level := p.levels[i]()
+			items := float64(uint64(1000) << i)
+			share := blockedRate(items/float64(level.blocks), level.hashes)
+			sum += share
+			if perItem := float64(level.blocks*bloomBlockBits) / items; perItem > 400 {
+				t.Errorf("error %v, filter %d: %.0f bits an item", rate, i, perItem)
+			}
+		}
+		if sum > rate {
+			t.Errorf("error %v: the chain's rates add up to %v", rate, sum)
+		}
+	}
+	for _, p := range []*BloomParameters{bloomSized(t, 50_000_000, 0.01), bloomSized(t, 1, 0.5), bloomExact(t, 1<<30, 5)} {
+		last := 0
+		for last < maxBloomLevels && p.levels[last]().limit < math.MaxInt {
+			if blocks := p.levels[last]().blocks; blocks > bloomBitLimit/bloomBlockBits {
+				t.Errorf("%v: filter %d has %d blocks", p, last, blocks)
+			}
+			last++
+		}
+		if last == maxBloomLevels {
+			t.Errorf("%v: the chain has no last filter", p)
+		}
+	}
+}
+
 // A blocked filter takes little more than the theory's 1.44 log2(1/rate) bits an
 // item, and the chain's share of the rate.
 func TestBloomBitsAnItem(t *testing.T) {

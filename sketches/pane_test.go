@@ -2,12 +2,13 @@ package sketches
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sketchlog/sketches/sketchtest"
@@ -201,10 +202,15 @@ func checkAnswer(t testing.TB, p *Pane, i int, truth sketchtest.Truth, events []
 	case KindHLL:
 		holds(p.Distinct(i, 0.99999), float64(len(truth.Counts)), "distinct")
 	case KindBloom:
-		for hash := range truth.Counts {
-			if maybe, _ := p.Contains(i, hash); !maybe {
+		hashes := slices.Collect(maps.Keys(truth.Counts))
+		all, _ := p.ContainsAll(i, append(hashes, 0))
+		for j, hash := range hashes {
+			if !all[j] {
 				t.Fatalf("item %x was forgotten", hash)
 			}
+		}
+		if all[len(hashes)] {
+			t.Fatal("a null item was seen")
 		}
 		if maybe, rate := p.Contains(i, absent); maybe && rate == 0 || rate > 0.011 {
 			t.Fatalf("absent item: %v at rate %v", maybe, rate)
@@ -385,53 +391,33 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestUniformity: the sample shows no preference for a place in the stream, a
-// partition or an order of merging (χ² with 19 degrees of freedom; 1 in 10,000
-// fair samplers exceeds 52).
-func TestUniformity(t *testing.T) {
-	const places, trials = 400, 1500
-	var hits [20]float64
-	for trial := range trials {
-		parts := [3]*Reservoir{}
-		for i := range parts {
-			parts[i], _ = NewReservoir(10)
+// TestConcurrentReaders: reading never changes a pane; the race detector watches.
+func TestConcurrentReaders(t *testing.T) {
+	l := mustLayout(t, sixSpecs(-1))
+	events := sketchtest.Streams(1500, 40, 9)[0].Events
+	truth := sketchtest.Exact(events)
+	for _, n := range []int{10, 300, len(events)} {
+		p := l.NewPane()
+		p.Apply(rowsOf(events[:n]))
+		want := p.AppendBinary(nil)
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				dst := l.NewPane()
+				if err := dst.Merge(p, l.All()); err != nil {
+					t.Error(err)
+				}
+				for i := range l.specs {
+					if n == len(events) {
+						checkAnswer(t, p, i, truth, events)
+					}
+				}
+				p.Size()
+				if !slices.Equal(want, p.AppendBinary(nil)) {
+					t.Error("reading changed the pane")
+				}
+			})
 		}
-		for i := range places {
-			part := parts[min(2, i*7/places)] // unequal partitions
-			part.Add(sketchtest.Mix(uint64(trial*places+i)), []byte{byte(i * 20 / places)})
-		}
-		for _, order := range []int{1, 2} {
-			if err := parts[0].Merge(parts[order]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, item := range parts[0].Sample(10) {
-			hits[item[0]]++
-		}
-	}
-	want, chi := float64(trials)*10/20, 0.0
-	for _, h := range hits {
-		chi += (h - want) * (h - want) / want
-	}
-	if chi > 52 {
-		t.Errorf("χ² is %.1f: %v", chi, hits)
-	}
-}
-
-// TestReservoirTies: equal positions are told apart by their items, whatever the order.
-func TestReservoirTies(t *testing.T) {
-	want := ""
-	for order := range 6 {
-		r, _ := NewReservoir(2)
-		for i := range 4 {
-			r.Add(7, []byte{"dbca"[(i*(order%2*2+1)+order)%4]})
-		}
-		got := fmt.Sprintf("%s", r.Sample(2))
-		if want == "" {
-			want = got
-		}
-		if got != want || got != "[a b]" {
-			t.Errorf("order %d: %s", order, got)
-		}
+		wait.Wait()
 	}
 }

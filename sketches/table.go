@@ -21,7 +21,6 @@ type table struct {
 	items []byte   // per entry: uvarint length, bytes; nil if the plan keeps none
 	bytes int      // sum of the items' lengths
 	index []uint16 // open addressing over entries: number + 1, 0 free; nil while small
-	total uint64   // sum of counts
 }
 
 // scanned is the number of entries up to which a scan beats an index.
@@ -63,7 +62,7 @@ func (t *table) entry(i int) []uint64 {
 }
 
 // open makes an entry with nothing counted; where the plan keeps items, the
-// caller appends the item by note or putItem.
+// caller adds the item by putItem.
 func (t *table) open(hash uint64) []uint64 {
 	i := t.len()
 	t.words = append(t.words, hash)
@@ -122,7 +121,6 @@ func (t *table) add(e *tableEntryView) {
 	for j := 1; j < len(words); j++ {
 		words[j] = saturatingAdd(words[j], e.words[j])
 	}
-	t.total = saturatingAdd(t.total, e.words[1])
 }
 
 // tableEntryView is one entry with its item; it aliases the table.
@@ -155,7 +153,7 @@ func sortEntries(es []tableEntryView) {
 	slices.SortFunc(es, func(a, b tableEntryView) int { return cmp.Compare(a.words[0], b.words[0]) })
 }
 
-func (t *table) size() int { return 104 + 8*cap(t.words) + cap(t.items) + 2*cap(t.index) }
+func (t *table) size() int { return 96 + 8*cap(t.words) + cap(t.items) + 2*cap(t.index) }
 
 func (t *table) clone() *table {
 	c := *t
@@ -201,7 +199,6 @@ func decodeTable(in *input, plan *columnPlan) *table {
 		if in.err == nil && words[1] == 0 {
 			in.corrupt("an entry without events")
 		}
-		t.total = saturatingAdd(t.total, words[1])
 		if plan.items {
 			t.putItem(in.take(in.count(len(in.rest), "length of item"), "item"))
 		}

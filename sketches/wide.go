@@ -201,7 +201,6 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 			}
 		}
 		words[1]++
-		t.total++
 		for j, c := range plan.weights {
 			if weight := r.Weights[c][first+i]; weight > 0 {
 				words[2+j] = saturatingAdd(words[2+j], uint64(weight))

@@ -1,9 +1,16 @@
 package eventlog
 
 import (
+	"bytes"
+	"flag"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "rewrite golden files")
 
 // TestIndexAgainstDumb compares the sparse index with a full list.
 func TestIndexAgainstDumb(t *testing.T) {
@@ -74,6 +81,32 @@ func TestIndexIsBounded(t *testing.T) {
 	}
 	if len(x.holes) > indexHoles || !x.missing(records+10*indexHoles, records+10*indexHoles) {
 		t.Errorf("%d holes", len(x.holes))
+	}
+}
+
+// TestCheckpointBytes holds the format: a checkpoint of an older build must be read.
+func TestCheckpointBytes(t *testing.T) {
+	s := newState()
+	s.head, s.timed, s.summed, s.sum = Head{Offset: 700, Events: 3000, Bytes: 1 << 20, Greatest: 1_700_000_000_000}, true, true, 0xdeadbeef
+	s.index.points = []point{{256, 1000}, {512, 2000}}
+	s.index.holes = []hole{{10, 12}, {600, 600}}
+	golden := filepath.Join("testdata", "checkpoint.golden")
+	got := s.appendBinary(nil)
+	if *update {
+		if err := os.WriteFile(golden, got, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("checkpoint is\n%x, want\n%x", got, want)
+	}
+	back, err := decodeState(want)
+	if err != nil || back.head != s.head || back.sum != s.sum || !slices.Equal(back.index.points, s.index.points) || !slices.Equal(back.index.holes, s.index.holes) {
+		t.Errorf("decoded %+v, %v", back, err)
 	}
 }
 

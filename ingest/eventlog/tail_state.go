@@ -71,7 +71,7 @@ func (s *state) appendBinary(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, s.head.Events)
 	dst = binary.AppendUvarint(dst, s.head.Bytes)
 	dst = binary.AppendVarint(dst, s.head.Greatest)
-	dst = append(dst, flag(s.timed), flag(s.summed))
+	dst = append(dst, bit(s.timed), bit(s.summed))
 	dst = binary.LittleEndian.AppendUint32(dst, s.sum)
 	dst = binary.AppendUvarint(dst, s.index.step)
 	dst = binary.AppendUvarint(dst, uint64(len(s.index.points)))
@@ -92,7 +92,7 @@ func (s *state) appendBinary(dst []byte) []byte {
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
-func flag(set bool) byte {
+func bit(set bool) byte {
 	if set {
 		return 1
 	}

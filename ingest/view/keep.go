@@ -9,7 +9,9 @@ package view
 //
 //	          dropped        rolled up to 1h          panes of 1m
 //	   ─────────────────┼─────────────────────────┼──────────────────► event time
-//	        greatest − 30d        greatest − 24h, at a whole hour
+//	        greatest − 30d          greatest − 24h
+//
+// Both moments are taken at the start of a coarse pane.
 
 import (
 	"math"
@@ -80,12 +82,17 @@ func (l levels) at(time, greatest int64) level {
 	return l[0]
 }
 
-// horizon is the moment from which on something is kept: a pane that ends
-// there or before is dropped.
+// horizon is the moment before which everything is dropped. It lies at the end
+// of a pane of the widest level: were finer panes dropped by their own end,
+// then whether one is dropped or rolled up just before would depend on how
+// events were batched.
 func (l levels) horizon(greatest int64) int64 {
 	keep := l[len(l)-1].keep
-	if keep == 0 {
+	switch width := l.widest(); {
+	case keep == 0:
 		return math.MinInt64
+	case width > 0:
+		return floorTo(greatest-keep, width)
 	}
 	return greatest - keep
 }
@@ -105,7 +112,7 @@ func (l levels) place(time, greatest int64) (id spanID, expired bool) {
 		return spanID{start: allTime}, time < l.horizon(greatest)
 	}
 	id = spanID{start: floorTo(time, at.width), width: at.width}
-	return id, id.end() <= l.horizon(greatest)
+	return id, time < l.horizon(greatest)
 }
 
 // Widen returns a span widened to the whole panes that hold its ends, in every
@@ -154,14 +161,9 @@ func (s *Shard) age() error {
 	}
 	l := s.view.levels()
 	next := sweep{any: true, horizon: l.horizon(s.tally.greatest)}
-	if next.horizon != math.MinInt64 {
-		// Panes end at multiples of the finest width. Panes by count have to
-		// be looked at one by one, so not at every record.
-		step := l.width()
-		if step == 0 {
-			step = max(l[0].keep/64, 1)
-		}
-		next.horizon = floorTo(next.horizon, step)
+	if next.horizon != math.MinInt64 && l.width() == 0 {
+		// Panes by count have to be looked at one by one, so not at every record.
+		next.horizon = floorTo(next.horizon, max(l[0].keep/64, 1))
 	}
 	for i := 1; i < len(l); i++ {
 		next.boundaries = append(next.boundaries, l.boundary(i, s.tally.greatest))

@@ -119,6 +119,8 @@ func checkFields(f *faults, path string, fields []string) {
 		switch {
 		case name == "" || len(name) > maxFieldName || !utf8.ValidString(name):
 			f.add(path, "%.100q is not a field: names are UTF-8 of 1 to %d bytes", name, maxFieldName)
+		case name == whole:
+			f.add(path, `"*" stands for whole events, alone and in a reservoir only`)
 		case slices.Contains(fields[:i], name):
 			f.add(path, "field %q is given twice", name)
 		}
@@ -206,8 +208,7 @@ func (s *SketchSpec) checkOf(f *faults, path string) {
 		f.add(path, "is missing: name the field, or the list of fields, that the sketch is of")
 	case len(s.Of) > maxBy:
 		f.add(path, "has %d fields, and %d are allowed", len(s.Of), maxBy)
-	case slices.Contains(s.Of, whole) && (s.Kind != sketches.KindReservoir || len(s.Of) > 1):
-		f.add(path, `"*" stands for whole events, alone and in a reservoir only`)
+	case len(s.Of) == 1 && s.Of[0] == whole && s.Kind == sketches.KindReservoir:
 	case s.Kind == sketches.KindDecay && len(s.Of) > 1:
 		f.add(path, "a decay is of one numeric field")
 	default:

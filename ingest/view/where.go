@@ -11,6 +11,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/conf"
@@ -45,7 +46,10 @@ func compileWhere(text string) (*filter, error) {
 	tree, err := parser.ParseWithConfig(text, config)
 	if err != nil {
 		var at *file.Error
-		if errors.As(err, &at) {
+		if errors.As(err, &at) && strings.HasPrefix(at.Message, "unexpected token EOF") {
+			return nil, fmt.Errorf("unexpected end at character %d of %q", utf8.RuneCountInString(text)+1, text)
+		}
+		if at != nil {
 			return nil, fmt.Errorf("%s at character %d of %q", at.Message, at.From+1, text)
 		}
 		return nil, err

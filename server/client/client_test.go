@@ -1,5 +1,7 @@
 package client
 
+// The client against servers that misbehave.
+
 import (
 	"context"
 	"encoding/json"
@@ -11,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -32,12 +35,16 @@ type scripted struct {
 	statuses []int // 0 cuts the connection
 	slug     string
 	after    string // Retry-After
-	seen     []string
-	bodies   []string
+
+	mu     sync.Mutex
+	seen   []string
+	bodies []string
 }
 
 func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.seen = append(s.seen, r.Method+" "+r.URL.String()+" "+r.Header.Get("Idempotency-Key")+" "+r.Header.Get("Authorization"))
 	s.bodies = append(s.bodies, string(body))
 	status := s.statuses[min(len(s.seen), len(s.statuses))-1]
@@ -60,24 +67,24 @@ func TestProduceTriesAgain(t *testing.T) {
 	const numbered, plain = true, false
 	for name, c := range map[string]struct {
 		numbered bool
-		script   scripted
+		script   *scripted
 		attempts int
 		status   int // of the problem; 0 none, -1 another error
 		waits    []time.Duration
 	}{
-		"at once":                   {plain, scripted{statuses: []int{200}}, 1, 0, nil},
-		"busy, then taken":          {plain, scripted{statuses: []int{429, 429, 200}, slug: "overloaded"}, 3, 0, []time.Duration{10, 20}},
-		"as the server says":        {plain, scripted{statuses: []int{503, 200}, slug: "closing", after: "0"}, 2, 0, []time.Duration{10}},
-		"no longer than is useful":  {plain, scripted{statuses: []int{503, 200}, slug: "log-full", after: "3600"}, 2, 0, []time.Duration{50}},
-		"outcome unknown":           {plain, scripted{statuses: []int{503, 200}, slug: "log-unavailable"}, 1, 503, nil},
-		"outcome unknown, numbered": {numbered, scripted{statuses: []int{503, 0, 502, 200}, slug: "log-unavailable"}, 4, 0, []time.Duration{10, 20, 40}},
-		"never":                     {numbered, scripted{statuses: []int{503}, slug: "log-unavailable"}, 5, 503, []time.Duration{10, 20, 40, 50}},
-		"refused":                   {numbered, scripted{statuses: []int{400}, slug: "bad-events"}, 1, 400, nil},
-		"stale":                     {numbered, scripted{statuses: []int{409}, slug: "stale-number"}, 1, 409, nil},
-		"cut":                       {plain, scripted{statuses: []int{0}}, 1, -1, nil},
+		"at once":                   {plain, &scripted{statuses: []int{200}}, 1, 0, nil},
+		"busy, then taken":          {plain, &scripted{statuses: []int{429, 429, 200}, slug: "overloaded"}, 3, 0, []time.Duration{10, 20}},
+		"as the server says":        {plain, &scripted{statuses: []int{503, 200}, slug: "closing", after: "0"}, 2, 0, []time.Duration{10}},
+		"no longer than is useful":  {plain, &scripted{statuses: []int{503, 200}, slug: "log-full", after: "3600"}, 2, 0, []time.Duration{50}},
+		"outcome unknown":           {plain, &scripted{statuses: []int{503, 200}, slug: "log-unavailable"}, 1, 503, nil},
+		"outcome unknown, numbered": {numbered, &scripted{statuses: []int{503, 0, 502, 200}, slug: "log-unavailable"}, 4, 0, []time.Duration{10, 20, 40}},
+		"never":                     {numbered, &scripted{statuses: []int{503}, slug: "log-unavailable"}, 5, 503, []time.Duration{10, 20, 40, 50}},
+		"refused":                   {numbered, &scripted{statuses: []int{400}, slug: "bad-events"}, 1, 400, nil},
+		"stale":                     {numbered, &scripted{statuses: []int{409}, slug: "stale-number"}, 1, 409, nil},
+		"cut":                       {plain, &scripted{statuses: []int{0}}, 1, -1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(&c.script)
+			server := httptest.NewServer(c.script)
 			defer server.Close()
 			var waits []time.Duration
 			// Without keeping connections, the transport does not try again by itself.
@@ -110,6 +117,8 @@ func TestProduceTriesAgain(t *testing.T) {
 			if c.numbered {
 				want = strings.Replace(want, "  ", " me/42 ", 1)
 			}
+			c.script.mu.Lock()
+			defer c.script.mu.Unlock()
 			for i, seen := range c.script.seen {
 				if seen != want || c.script.bodies[i] != "{}" {
 					t.Errorf("request %d: %s with %q", i, seen, c.script.bodies[i])

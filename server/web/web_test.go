@@ -1,5 +1,7 @@
 package web
 
+// That the page's files are there and fit together.
+
 import (
 	"regexp"
 	"strings"

@@ -29,10 +29,8 @@ func (l *Log) translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	select {
-	case <-l.closed:
+	if l.isClosed() {
 		return eventlog.ErrClosed
-	default:
 	}
 	if s := sentinel(err); s != nil {
 		return fmt.Errorf("%w: %w", s, err)

@@ -197,6 +197,15 @@ func (l *Log) Close() error {
 	return l.dir.close()
 }
 
+func (l *Log) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // bounded gives a context a deadline if it has none: a request to a server that
 // is gone would otherwise wait for ever.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {

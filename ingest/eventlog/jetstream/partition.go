@@ -29,6 +29,8 @@ const (
 	attemptPatience = 2 * time.Second // one try of an append
 	backoffLeast    = 20 * time.Millisecond
 	backoffMost     = 500 * time.Millisecond
+
+	latest = 253402300799999 // the end of the year 9999, Unix milliseconds: the last that RFC 3339 can write
 )
 
 // Append publishes the record as one message and waits for JetStream's word,
@@ -45,6 +47,9 @@ func (p *partition) Append(ctx context.Context, id string, record []byte, _ even
 	if err := p.log.space.check(); err != nil {
 		return 0, err
 	}
+	if p.log.isClosed() {
+		return 0, eventlog.ErrClosed
+	}
 	until := time.Now().Add(p.log.config.Patience)
 	for wait := backoffLeast; ; wait = min(2*wait, backoffMost) {
 		offset, err := p.publish(ctx, id, record)
@@ -54,23 +59,39 @@ func (p *partition) Append(ctx context.Context, id string, record []byte, _ even
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
-		if err = p.log.translate(err); !errors.Is(err, eventlog.ErrUnavailable) {
+		first := wait == backoffLeast
+		if err = p.judge(ctx, err, first); err != nil {
 			return 0, err
 		}
-		if errors.Is(err, nats.ErrNoResponders) && p.gone(ctx) {
-			return 0, fmt.Errorf("%s: %w", p.name, eventlog.ErrUnknown)
-		}
 		if time.Now().Add(wait).After(until) {
-			return 0, fmt.Errorf("no acknowledgement within %v: %w", p.log.config.Patience, err)
+			return 0, fmt.Errorf("no acknowledgement within %v: %w", p.log.config.Patience, eventlog.ErrUnavailable)
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-p.log.closed:
-			// An earlier try may have been stored, so this is not ErrClosed.
 			return 0, fmt.Errorf("the log was closed: %w", eventlog.ErrUnavailable)
 		}
+	}
+}
+
+// judge returns nil for the failure of a try that is worth another, else the
+// error of the append. Only the first try can be refused with certainty that
+// nothing is stored: after a try without an answer the outcome stays unknown.
+func (p *partition) judge(ctx context.Context, err error, first bool) error {
+	s := sentinel(err)
+	switch {
+	case p.log.isClosed():
+		return fmt.Errorf("the log was closed during the append: %w", eventlog.ErrUnavailable)
+	case errors.Is(err, nats.ErrNoResponders) && p.gone(ctx):
+		return fmt.Errorf("%s: %w", p.name, eventlog.ErrUnknown)
+	case s == eventlog.ErrUnavailable || errors.Is(err, eventlog.ErrUnavailable):
+		return nil
+	case first:
+		return p.log.translate(err)
+	default:
+		return fmt.Errorf("an earlier try had no answer, a later one: %v: %w", err, eventlog.ErrUnavailable)
 	}
 }
 
@@ -154,7 +175,10 @@ func (p *partition) Seek(ctx context.Context, at int64) (uint64, error) {
 	if b.First > b.Last {
 		return b.Last + 1, nil
 	}
-	start, err := json.Marshal(time.UnixMilli(at).UTC())
+	if at > latest {
+		return b.Last + 1, nil
+	}
+	start, err := json.Marshal(time.UnixMilli(max(at, 0)).UTC())
 	if err != nil {
 		return 0, fmt.Errorf("seek in %s: time %d: %w", p.name, at, err)
 	}

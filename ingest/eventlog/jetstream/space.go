@@ -12,8 +12,8 @@ import (
 	"sketchlog/ingest/eventlog"
 )
 
-// lookEvery bounds how often the file system is asked. At the rate of the
-// fastest disks seen (0.5 GB/s) a second's writes fit into the default reserve twice or less.
+// lookEvery bounds how often the file system is asked. In that time the fastest
+// disks seen (0.5 GB/s) take half of the default reserve.
 const lookEvery = 250 * time.Millisecond
 
 // space knows whether the disk of a directory has room.

@@ -5,6 +5,7 @@ package logtest
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -137,6 +138,8 @@ func seek(t *testing.T, s Subject) {
 		}
 	}
 	at(0, 1)
+	at(math.MinInt64, 1)
+	at(math.MaxInt64, 7)
 	at(all[5].Time+1, 7)
 	at(all[5].Time+int64(time.Hour/time.Millisecond), 7)
 	if err := p.Trim(contextOf(t), 4); err != nil {

@@ -1,0 +1,46 @@
+// Package sketches answers questions about unbounded streams from small
+// summaries, and says with each answer how wrong it can be.
+//
+// Which sketch answers which question, what it holds and what is promised
+// (n events or weight, d distinct items):
+//
+//	question                     sketch       bytes                  promise
+//	how many distinct            HyperLogLog  2^p                    standard error 1.04/sqrt(2^p)
+//	was it seen                  Bloom        about 1.3 d at 1%      no is certain; maybe is wrong at the rate stated
+//	how often                    CountMin     4·width·depth          never too low; too high by at most e/width·n
+//	                                                                 with probability 1-e^-depth
+//	which are most frequent      HotList      about 75 an entry      count within [low, high], no wider than n/(k+1)+1
+//	show me some                 Reservoir    24 an item, and items  every set of k events equally likely
+//	how much lately (time)       HalfLifeSum  24                     exact but for rounding
+//	how much lately (events)     FactorSum    24                     exact but for rounding
+//
+// All of them merge, so that a window is answered from its panes and a view
+// from its partitions. Nothing here reads a clock, draws a random number, does I/O or
+// starts a goroutine: the state is a function of what was added.
+//
+// # Panes
+//
+// A service keeps several sketches for each of millions of keys, most of them
+// small. A Layout says which sketches there are over which columns; a Pane holds
+// them for one key and span of time, and is what the write path fills by
+// columns (Apply), what merges (Merge, Follow), is stored (AppendBinary,
+// Layout.DecodePane) and answers.
+//
+// A pane begins as one exact table an item column, shared by all sketches of
+// that column: one update serves them all, a key with one item takes about 150
+// bytes with everything, and its answers are exact and say so. The table is
+// promoted to the real sketches when it would take more memory than they do.
+// The rule for that is a monotone function of the set of distinct items and the layout,
+// so whether an answer is exact, and every distinct estimate, does not depend upon how
+// events were partitioned, ordered, split into panes or merged.
+//
+//	events ──Apply──▶ block ──▶ table ──▶ sketches
+//	                  (bytes)   (a column's exact counts)
+//
+// Items are 64-bit hashes; 0 is null and counted by no sketch. Item bytes are
+// asked for only when an item is new to a table, a hot list or a sample. Two items
+// of equal hash are one item.
+//
+// The encodings are specified in FORMAT.md and held by golden files;
+// sketchtest has the laws that all of this obeys.
+package sketches
