@@ -222,13 +222,14 @@ func TestPanesOfEvents(t *testing.T) {
 	want[place{`[]`, 1}], want[place{`[]`, 2}] = 4, 1
 	compareMaps(t, got(), want)
 
-	// Within a span are the panes whose events are.
+	// Within a span are the panes whose events are. As this view drops old panes,
+	// a key with panes of its own may have had events in the overflow pane before.
 	total := uint64(0)
 	position, err := v.Partitions()[0].Panes(key("a"), Span{From: 6 * 60_000, To: 8 * 60_000}, func(_ []byte, from, to int64, p *sketches.Pane) error {
 		total += p.Events()
 		return nil
 	})
-	if err != nil || total != 5 || position.Overflow {
+	if err != nil || total != 5 || !position.Overflow {
 		t.Errorf("%d events, %+v, %v", total, position, err)
 	}
 	position, err = v.Partitions()[0].Panes(key("d"), Span{All: true}, func(_ []byte, _, _ int64, p *sketches.Pane) error {
