@@ -56,6 +56,7 @@ type Layout struct {
 	blooms      []*BloomParameters // by sketch
 	halfLives   []*HalfLife        // by sketch
 	scratch     sync.Pool          // *[]byte, for items on their way into a block
+	sampling    samplingPlan       // of provisional panes; made when first needed
 }
 
 // columnPlan says what is kept of one item column.
