@@ -176,7 +176,7 @@ func (k *Controller) holds(backlog uint64, r Rate, act float64) bool {
 
 // coarser returns the rate to shed to, or the present one. It goes as far as
 // prediction says at once, for every period at a rate that does not hold makes
-// the backlog longer. It goes past the last useful rate never: what is left then
+// the backlog longer. It never goes past the last useful rate: what is left then
 // is to skip.
 func (k *Controller) coarser(now int64, o *Observation, act float64) Rate {
 	useful := k.costs.useful()
@@ -245,12 +245,13 @@ func (k *Controller) mayRefine(now int64, o *Observation, act float64) bool {
 		k.tried, k.wait = false, max(k.wait/2, k.hold)
 	}
 	wait := k.wait
-	if k.load.peak*k.costs.at(Full) <= k.config.Margin/2 && o.Strain <= act/4 {
+	if max(k.load.peak, k.load.fast)*k.costs.at(Full) <= k.config.Margin/2 && o.Strain <= act/4 {
 		wait = k.hold // the load has gone
 	}
 	next := k.rate.Finer()
+	worst := max(k.load.peak, k.load.fast)
 	return since >= wait && o.Strain <= act/2 && o.Lag.Seconds() <= k.fresh/2 &&
-		k.load.peak*k.costs.at(next) <= k.config.Margin &&
+		worst*k.costs.at(next) <= k.config.Margin &&
 		float64(o.Backlog)*k.costs.at(next) <= act/2*k.fresh && k.fits(next, o.Processors)
 }
 
@@ -289,9 +290,6 @@ func (k *Controller) skip(o *Observation, r Rate, act float64) uint64 {
 
 // spare is the share of time that is left for healing, a tenth kept back.
 func (k *Controller) spare(r Rate) float64 {
-	if r == Nothing {
-		return 0
-	}
 	return max(0, 0.9-max(k.load.mean, k.load.fast)*k.costs.at(r))
 }
 

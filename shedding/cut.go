@@ -127,9 +127,14 @@ func (u *Unread) cut(most uint64) []piece {
 	from := Point{Offset: u.First - 1}
 	for _, to := range points {
 		records, events := to.Offset-from.Offset, to.Events-from.Events
-		parts := min(events/most+1, records)
-		for i := range parts {
-			take(from.Offset+share(records, i+1, parts), share(events, i+1, parts)-share(events, i, parts))
+		step := records
+		if events > most {
+			step = max(1, share(records, most, events))
+		}
+		for done := uint64(0); done < records; {
+			next := done + min(step, records-done)
+			take(from.Offset+next, share(events, next, records)-share(events, done, records))
+			done = next
 		}
 		from = to
 	}

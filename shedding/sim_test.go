@@ -33,23 +33,21 @@ type simView struct {
 	ledger     *Ledger
 	decision   Decision
 
-	second            float64
-	queue             []simRecord // unread
-	offset            uint64
-	arrived, taken    uint64
-	backlog           uint64
-	fraction          float64
-	busy              float64 // seconds
-	worked            float64 // seconds in this tick
-	debt              float64 // seconds that the last record took of the next tick
-	paying            Entry
-	left              float64 // seconds of work left of paying
-	full, healed      uint64  // events applied in full, at once and later
-	trace             []simPoint
-	noise             *rand.Rand
-	noisy             float64
-	changes, reversal int
-	lastStep          int
+	second         float64
+	queue          []simRecord // unread
+	offset         uint64
+	arrived, taken uint64
+	backlog        uint64
+	fraction       float64
+	busy           float64 // seconds
+	worked         float64 // seconds in this tick
+	debt           float64 // seconds that the last record took of the next tick
+	paying         Entry
+	left           float64 // seconds of work left of paying
+	full, healed   uint64  // events applied in full, at once and later
+	trace          []simPoint
+	noise          *rand.Rand
+	noisy          float64
 }
 
 type simRecord struct {
@@ -115,7 +113,7 @@ func run(t *testing.T, views []*simView, seconds float64) {
 		}
 		usage += (used - usage) / 10
 		for _, v := range views {
-			v.heal(min(spare, v.decision.Heal*simTick/1000))
+			spare -= v.heal(min(spare, v.decision.Heal*simTick/1000))
 			v.charge(views)
 		}
 		if now%100 == 0 {
@@ -222,24 +220,26 @@ func (v *simView) pass(events uint64) {
 	}
 }
 
-// heal pays debts for some time.
-func (v *simView) heal(seconds float64) {
+// heal pays debts for some time, and returns how much of it that took.
+func (v *simView) heal(seconds float64) (spent float64) {
 	for seconds > 0 {
 		if v.left == 0 {
 			e, ok := v.ledger.Next(Policy{})
 			if !ok {
-				return
+				break
 			}
 			v.paying = must(v.ledger.Seal(e.Number))(v.t)
 			v.left = float64(e.Events) * v.cost(Full)
 		}
 		used := min(seconds, v.left)
 		seconds -= used
+		spent += used
 		if v.left -= used; v.left < 1e-12 {
 			v.left = 0
 			v.healed += must(v.ledger.Strike(v.paying.Number))(v.t).Events
 		}
 	}
+	return spent
 }
 
 // charge adds the tick's work to the clock of the worker. With several views the
@@ -268,15 +268,7 @@ func (v *simView) step(now int64, strain, usage float64, views int) {
 	if v.memory != nil {
 		o.Memory, o.Budget = v.memory(v, v.second)
 	}
-	before := v.decision.Rate
 	v.decision = v.controller.Step(now, o)
-	if step := int(v.decision.Rate) - int(before); step != 0 {
-		v.changes++
-		if step*v.lastStep < 0 {
-			v.reversal++
-		}
-		v.lastStep = step
-	}
 	v.pass(v.decision.Skip)
 	v.trace = append(v.trace, simPoint{v.second, o.Lag.Seconds(), v.decision.Rate, v.ledger.Owed(), v.decision.Heal})
 	if v.full+v.healed+v.ledger.Owed()+v.backlog != v.arrived {
@@ -316,3 +308,23 @@ func (v *simView) changesIn(from, to float64) (n int) {
 	}
 	return n
 }
+
+// turnsIn counts how often the rate became finer after it had become coarser, or
+// the other way round, between two moments.
+func (v *simView) turnsIn(from, to float64) (n int) {
+	up, any := false, false
+	for i := 1; i < len(v.trace); i++ {
+		p, before := v.trace[i], v.trace[i-1].rate
+		if p.second < from || p.second >= to || p.rate == before {
+			continue
+		}
+		if any && up != (p.rate < before) {
+			n++
+		}
+		up, any = p.rate < before, true
+	}
+	return n
+}
+
+// last is how it ended.
+func (v *simView) last() simPoint { return v.trace[len(v.trace)-1] }

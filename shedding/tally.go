@@ -18,8 +18,8 @@ type lossSpan struct {
 
 // tally is all that was ever lost. It never shrinks. Losses are kept by span of
 // event time, so that one of last month does not stain the windows of today;
-// when there are too many spans, the two neighbours whose common span is the
-// least wider than they are become one.
+// when there are too many spans, the two neighbours become one that lie closest:
+// whose common span is the least wider than the narrower of them.
 type tally struct {
 	events uint64
 	spans  []lossSpan // by least, then greatest; no two alike
@@ -59,12 +59,12 @@ func (t *tally) insert(s lossSpan) {
 	t.spans = slices.Insert(t.spans, at, s)
 }
 
-// widening returns how much wider than the wider of them the common span of the
-// i-th and the next is, in milliseconds.
+// widening returns how much wider than the narrower of them the common span of
+// the i-th and the next is, in milliseconds.
 func (t *tally) widening(i int) uint64 {
 	a, b := t.spans[i], t.spans[i+1]
 	width := func(least, greatest int64) uint64 { return uint64(greatest) - uint64(least) }
-	return width(min(a.least, b.least), max(a.greatest, b.greatest)) - max(width(a.least, a.greatest), width(b.least, b.greatest))
+	return width(min(a.least, b.least), max(a.greatest, b.greatest)) - min(width(a.least, a.greatest), width(b.least, b.greatest))
 }
 
 func (t *tally) in(from, to int64) uint64 {

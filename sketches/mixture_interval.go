@@ -41,26 +41,28 @@ type drawn struct {
 // counted is a sample of things that weigh 1.
 func counted(kept float64, share float64) drawn { return drawn{kept, kept, 1, share} }
 
-// bound is the upper (sign 1) or lower (-1) end of the interval.
-func (d drawn) bound(z, sign float64) float64 {
-	rest := z * z * (1 - d.share) * d.unit
-	variance := (1-d.share)*(d.squares+sign*d.unit*d.unit/2) + rest*rest/(4*z*z)
-	return (d.kept + sign*d.unit/2 + rest/2 + sign*z*math.Sqrt(max(variance, 0))) / d.share
-}
+// high is the upper end of the interval.
+func (d drawn) high(z float64) float64 { return d.bound(z, 1, d.unit) }
 
-func (d drawn) high(z float64) float64 {
-	if z == 0 {
-		return d.kept / d.share
-	}
-	return max(d.bound(z, 1), d.kept/d.share)
-}
-
-// low is never below what was kept: that much is certain.
+// low is the lower end. It is never below what was kept: that much is certain.
+// What was kept says how much it weighs apiece, where for the upper end only
+// the greatest weight bounds what was not.
 func (d drawn) low(z float64) float64 {
-	if z == 0 || d.kept <= 0 {
-		return d.kept / d.share
+	unit := d.unit
+	if d.kept > 0 {
+		unit = min(unit, d.squares/d.kept)
 	}
-	return max(min(d.bound(z, -1), d.kept/d.share), d.kept)
+	if d.kept <= unit/2 {
+		return d.kept
+	}
+	return max(d.bound(z, -1, unit), d.kept)
+}
+
+// bound is the upper (sign 1) or lower (-1) end for things that weigh unit each.
+func (d drawn) bound(z, sign, unit float64) float64 {
+	left := 1 - d.share
+	variance := left * (d.squares + sign*unit*unit/2 + z*z*left*unit*unit/4)
+	return (d.kept + sign*unit/2 + z*z*left*unit/2 + sign*z*math.Sqrt(max(variance, 0))) / d.share
 }
 
 // tally adds up what the base holds and what strata hold.

@@ -80,9 +80,6 @@ func (m *sumMoments) see(values []float64) {
 	}
 }
 
-// greatest is the greatest magnitude of a value.
-func (m *sumMoments) greatest() float64 { return max(-m.lowest, m.highest) }
-
 func (m *sumMoments) merge(o *sumMoments, follow bool) error {
 	m.lowest, m.highest = min(m.lowest, o.lowest), max(m.highest, o.highest)
 	if m.byTime() {

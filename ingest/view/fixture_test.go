@@ -383,3 +383,10 @@ func zipfEvents(seed uint64, n int) []testEvent {
 	}
 	return events
 }
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -5,6 +5,7 @@ package view
 
 import (
 	"errors"
+	"fmt"
 	"math/bits"
 	"slices"
 
@@ -23,11 +24,12 @@ func (s *Shard) fold() error {
 	h := s.healing
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.foldPanes(h); err != nil {
-		return err
+	err := s.foldPanes(h)
+	if err == nil {
+		err = s.strike(h)
 	}
-	if err := s.strike(h); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("fold entry %d: %w", h.entry.Number, err)
 	}
 	s.dropSample(h.entry.Number)
 	t := &s.tally

@@ -101,7 +101,7 @@ func (s *Shard) heal(ctx context.Context) error {
 		}
 	}
 	h := s.healing
-	for events := 0; events < sliceEvents && len(h.runs) > 0; {
+	for events := 0; events < sliceEvents && len(h.runs) > 0 && !s.crowded(); {
 		e, err := h.reader.Next(ctx)
 		if err != nil {
 			return errors.Join(errHealing, err)
@@ -115,10 +115,7 @@ func (s *Shard) heal(ctx context.Context) error {
 	if len(h.runs) > 0 && !s.crowded() {
 		return nil
 	}
-	if err := s.fold(); err != nil {
-		return fmt.Errorf("heal: %w", err)
-	}
-	return nil
+	return s.fold()
 }
 
 // errHealing is what keeps an entry from being replayed.
@@ -129,6 +126,9 @@ var errHealing = errors.New("view: cannot replay")
 func (s *Shard) crowded() bool {
 	v := s.view.views
 	size := s.healing.size
+	if size == 0 {
+		return false
+	}
 	return size >= v.memory/16 || v.hidden.Load() >= v.memory/4 && size >= v.memory/256
 }
 

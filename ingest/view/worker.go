@@ -163,6 +163,10 @@ func (s *Shard) payDebts(ctx context.Context) error {
 		}
 	}
 	if !s.pays() {
+		if s.healing != nil && s.healing.size > 0 && v.pinned.Load() >= v.memory/2 {
+			// It is not given time for want of memory, of which it holds some.
+			return s.fold()
+		}
 		return nil
 	}
 	err := s.heal(ctx)
