@@ -39,6 +39,8 @@ type Definition struct {
 	Ahead event.Duration `json:"ahead"`
 	// Retention says how long events are kept.
 	Retention Retention `json:"retention"`
+	// Backlog says what happens when views fall behind.
+	Backlog Backlog `json:"backlog"`
 }
 
 // Retention says when events leave the log. 0 means without limit.
@@ -70,6 +72,7 @@ func DefaultDefinition() Definition {
 		Lateness:   event.Duration(time.Minute),
 		Ahead:      event.Duration(10 * time.Minute),
 		Retention:  Retention{Age: event.Duration(7 * 24 * time.Hour), WhenFull: DropOldest},
+		Backlog:    Backlog{Policy: Shed},
 	}
 }
 
@@ -104,6 +107,7 @@ func (d Definition) Validate() error {
 	if d.Retention.Bytes > 0 && d.Partitions >= 1 && d.Retention.Bytes/int64(d.Partitions) < leastPartitionBytes {
 		fault("retention.bytes is %d: %d partitions need at least %d, or 0 for no limit", d.Retention.Bytes, d.Partitions, int64(d.Partitions)*leastPartitionBytes)
 	}
+	d.Backlog.faults(fault)
 	switch d.Retention.WhenFull {
 	case DropOldest:
 	case Refuse:

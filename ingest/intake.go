@@ -42,7 +42,7 @@ type Receipt struct {
 // Append takes the events of a request in. It returns when they are in the log as Acks asks for, with AcksNone when they
 // are queued.
 //
-// Errors by errors.Is: ErrUnknownStream; ErrInvalid (the producer's name); ErrBusy, ErrStale, ErrTooLarge and ErrClosing, after
+// Errors by errors.Is: ErrUnknownStream; ErrInvalid (the producer's name); ErrBusy, ErrBehind, ErrStale, ErrTooLarge and ErrClosing, after
 // which nothing of the request was taken; eventlog.ErrFull; eventlog.ErrUnavailable, when it is unknown which events are in
 // the log: a numbered request may be sent again, and will count once. When ctx ends first, its error is returned and the
 // append goes on.
@@ -198,6 +198,9 @@ func (s *Streams) queue(st *stream, r Request, chunks []chunk, placed int, recei
 		s.counters.duplicates.Add(1)
 		c.settle()
 		return c, nil
+	}
+	if err := s.admit(st); err != nil {
+		return nil, err
 	}
 	if err := s.takeRoom(st, chunks); err != nil {
 		s.counters.busy.Add(1)

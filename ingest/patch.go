@@ -39,6 +39,10 @@ func (d Definition) Patch(body []byte) (Definition, error) {
 			"bytes":     &next.Retention.Bytes,
 			"when_full": &next.Retention.WhenFull,
 		},
+		"backlog": map[string]any{
+			"limit":  &next.Backlog.Limit,
+			"policy": &next.Backlog.Policy,
+		},
 	})
 	return next, err
 }

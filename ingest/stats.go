@@ -10,6 +10,7 @@ type Stats struct {
 	Requests    uint64 // taken
 	Duplicates  uint64 // requests that were in the log already
 	Busy        uint64 // requests refused with ErrBusy
+	Refused     uint64 // requests refused with ErrBehind
 	Batches     uint64 // records appended
 	Failed      uint64 // records whose append failed
 	Dropped     uint64 // events taken with AcksNone that did not reach the log
@@ -18,7 +19,7 @@ type Stats struct {
 
 // counters is Stats while it is being counted.
 type counters struct {
-	events, requests, duplicates, busy, batches, failed, dropped atomic.Uint64
+	events, requests, duplicates, busy, refused, batches, failed, dropped atomic.Uint64
 }
 
 // Stats returns the counts as they are.
@@ -29,6 +30,7 @@ func (s *Streams) Stats() Stats {
 		Requests:    c.requests.Load(),
 		Duplicates:  c.duplicates.Load(),
 		Busy:        c.busy.Load(),
+		Refused:     c.refused.Load(),
 		Batches:     c.batches.Load(),
 		Failed:      c.failed.Load(),
 		Dropped:     c.dropped.Load(),

@@ -38,6 +38,7 @@ type Streams struct {
 	mu        sync.RWMutex // guards what follows
 	streams   map[string]*stream
 	listeners []func(stream string)
+	behind    func(stream string) Behind // nil: nobody knows
 
 	closing   atomic.Bool
 	closeOnce sync.Once

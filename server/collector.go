@@ -26,6 +26,7 @@ func newStateCollector(s *Server) *stateCollector {
 	for name, help := range map[string]string{
 		"requests_total":        "Requests to append events that were taken.",
 		"busy_total":            "Requests that were refused because too much waited to be appended.",
+		"rejected_total":        "Requests that were refused because the views of their stream were too far behind.",
 		"records_total":         "Records appended to the log.",
 		"failed_records_total":  "Records whose append failed.",
 		"dropped_events_total":  "Events taken with acks=0 that did not reach the log.",
@@ -81,7 +82,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 func (c *stateCollector) collectIntake(out chan<- prometheus.Metric) {
 	stats := c.server.config.Streams.Stats()
 	for name, value := range map[string]uint64{
-		"requests_total": stats.Requests, "busy_total": stats.Busy, "records_total": stats.Batches, "failed_records_total": stats.Failed,
+		"requests_total": stats.Requests, "busy_total": stats.Busy, "rejected_total": stats.Refused, "records_total": stats.Batches, "failed_records_total": stats.Failed,
 		"dropped_events_total": stats.Dropped, "appended_events_total": stats.Events,
 	} {
 		out <- prometheus.MustNewConstMetric(c.intake[name], prometheus.CounterValue, float64(value))

@@ -77,6 +77,7 @@ var mapping = []struct {
 	{view.ErrInvalid, kind{"invalid-definition", "Invalid definition", http.StatusBadRequest, 0}},
 	{ingest.ErrStale, kind{"stale-number", "The request's number is too old", http.StatusConflict, 0}},
 	{ingest.ErrBusy, kind{"overloaded", "Too many events are waiting", http.StatusTooManyRequests, time.Second}},
+	{ingest.ErrBehind, kind{"overloaded", "The views are too far behind", http.StatusServiceUnavailable, time.Second}},
 	{ingest.ErrClosing, kind{"closing", "The server is stopping", http.StatusServiceUnavailable, 2 * time.Second}},
 	{eventlog.ErrFull, kind{"log-full", "The log is full", http.StatusServiceUnavailable, 30 * time.Second}},
 	{eventlog.ErrTooLarge, kind{"too-large", "Too large", http.StatusRequestEntityTooLarge, 0}},

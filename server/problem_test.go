@@ -40,6 +40,7 @@ func TestProblemOfErrors(t *testing.T) {
 		{view.ErrConflict, 409, "conflict", false},
 		{ingest.ErrStale, 409, "stale-number", false},
 		{ingest.ErrBusy, 429, "overloaded", true},
+		{&ingest.BehindError{Stream: "s"}, 503, "overloaded", true},
 		{&ingest.BusyError{RetryAfter: 3 * time.Second}, 429, "overloaded", true},
 		{ingest.ErrClosing, 503, "closing", true},
 		{ingest.ErrTooLarge, 413, "too-large", false},

@@ -85,6 +85,13 @@ func (h *HyperLogLog) AddHashes(hashes []uint64) {
 	}
 }
 
+// holds tells whether adding an item would change nothing.
+func (h *HyperLogLog) holds(hash uint64) bool {
+	p := uint(h.precision)
+	rank := uint8(bits.LeadingZeros64(hash<<p|1<<(p-1))) + 1
+	return h.registers[hash>>(64-p)] >= rank
+}
+
 // maxRank is the rank of a hash whose bits below the index are all zero.
 func maxRank(precision uint8) uint8 { return 64 - precision + 1 }
 

@@ -81,6 +81,9 @@ func (h *HotList) settle(free int) {
 		}
 		h.tags[k], h.seen[k], h.cold[k] = t, h.seen[j], h.cold[j]
 	}
+	if h.filter != nil {
+		h.refilter()
+	}
 	if h.dead > len(h.arena)/2 {
 		h.compact()
 	}
@@ -113,6 +116,9 @@ func (h *HotList) resize(slots int) {
 			j = (j + 1) & mask
 		}
 		h.tags[j], h.seen[j], h.cold[j] = t, seen[i], cold[i]
+	}
+	if h.filter != nil {
+		h.refilter()
 	}
 }
 

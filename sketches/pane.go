@@ -58,13 +58,22 @@ func (p *Pane) see(least, greatest int64) {
 	p.least, p.greatest = min(p.least, least), max(p.greatest, greatest)
 }
 
+// span is the least and the greatest of at least one time.
+func span(times []int64) (least, greatest int64) {
+	least, greatest = times[0], times[0]
+	for _, t := range times[1:] {
+		least, greatest = min(least, t), max(greatest, t)
+	}
+	return least, greatest
+}
+
 // Apply counts events.
 func (p *Pane) Apply(r *Rows) {
 	n := len(r.Times)
 	if n == 0 {
 		return
 	}
-	p.see(slices.Min(r.Times), slices.Max(r.Times))
+	p.see(span(r.Times))
 	p.events = saturatingAdd(p.events, uint64(n))
 	p.late = saturatingAdd(p.late, uint64(r.Late))
 	p.open()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -46,7 +47,7 @@ func (r *Reservoir) Len() int { return len(r.heap) }
 
 // Add offers one event: the hash of its log position and its item, which is copied.
 func (r *Reservoir) Add(position uint64, item []byte) {
-	r.population++
+	r.population = saturatingAdd(r.population, 1)
 	r.offer(position, item)
 }
 
@@ -55,23 +56,33 @@ func (r *Reservoir) Add(position uint64, item []byte) {
 func (r *Reservoir) AddRows(positions, hashes []uint64, items Items, index []int32) {
 	var nulls int
 	hashes = hashes[:len(positions)]
+	highest := r.highest()
 	for i, x := range positions {
-		if hashes[i] == 0 {
-			nulls++
+		if x > highest && hashes[i] != 0 { // nearly always
 			continue
 		}
-		if len(r.heap) == r.size && x > r.heap[0].position { // nearly always
+		if hashes[i] == 0 {
+			nulls++
 			continue
 		}
 		at := len(r.arena)
 		r.arena = items.AppendItem(r.arena, index[i])
 		r.settle(x, at)
+		highest = r.highest()
 	}
-	r.population += uint64(len(positions) - nulls)
+	r.population = saturatingAdd(r.population, uint64(len(positions)-nulls))
+}
+
+// highest is the position above which nothing is taken.
+func (r *Reservoir) highest() uint64 {
+	if len(r.heap) < r.size {
+		return math.MaxUint64
+	}
+	return r.heap[0].position
 }
 
 func (r *Reservoir) offer(position uint64, item []byte) {
-	if len(r.heap) == r.size && position > r.heap[0].position {
+	if position > r.highest() {
 		return
 	}
 	at := len(r.arena)

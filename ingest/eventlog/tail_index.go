@@ -3,10 +3,13 @@ package eventlog
 // This file counts the events of a partition by offset, sparsely, so that what
 // a reader owes or has lost can be told without reading it.
 
-import "sort"
+import (
+	"math"
+	"sort"
+)
 
 const (
-	indexStep   = 256  // records between points at first
+	indexStep   = 16   // records between points at first: some 10^5 events of large batches
 	indexPoints = 4096 // past these every other point goes and the step doubles
 	indexHoles  = 1024 // past these neighbours are joined
 )
@@ -15,17 +18,36 @@ const (
 // it is the same whatever the order of opening, closing and checkpoints.
 type index struct {
 	step   uint64
-	points []point // ascending; the origin (0, 0) is understood
+	points []point // ascending; the origin is understood
 	holes  []hole  // ascending: records whose events nobody counted
+	least  int64   // event time of the records after the last point
 }
 
 // point says that the records up to Offset, inclusive, held Events events.
-type point struct{ Offset, Events uint64 }
+type point struct {
+	Offset, Events uint64
+	// Greatest is the greatest event time of all of them, Least the least of
+	// those after the point before. Without events they are noGreatest and noLeast.
+	Greatest, Least int64
+}
+
+// Event times of no event.
+const (
+	noGreatest = math.MinInt64
+	noLeast    = math.MaxInt64
+)
+
+var origin = point{Greatest: noGreatest, Least: noLeast}
+
+func newIndex() index { return index{step: indexStep, least: noLeast} }
 
 type hole struct{ First, Last uint64 }
 
-// note follows the head as it moves over an entry, to offset with events in all.
-func (x *index) note(first, offset, events uint64, lost bool) {
+// note follows the head as it moves over an entry that begins with record
+// first, to the point given; its Least is that of the entry's events.
+func (x *index) note(first uint64, to point, lost bool) {
+	offset := to.Offset
+	x.least = min(x.least, to.Least)
 	if lost {
 		x.lose(first, offset)
 	}
@@ -35,18 +57,22 @@ func (x *index) note(first, offset, events uint64, lost bool) {
 	if offset%x.step != 0 {
 		return // a gap beyond one: it is inexact there anyway
 	}
-	x.points = append(x.points, point{offset, events})
+	to.Least = x.least
+	x.points = append(x.points, to)
+	x.least = noLeast
 	if len(x.points) <= indexPoints {
 		return
 	}
 	x.step *= 2
-	kept := x.points[:0]
+	kept, least := x.points[:0], int64(noLeast)
 	for _, p := range x.points {
+		least = min(least, p.Least)
 		if p.Offset%x.step == 0 {
-			kept = append(kept, p)
+			p.Least = least
+			kept, least = append(kept, p), noLeast
 		}
 	}
-	x.points = kept
+	x.points, x.least = kept, min(x.least, least)
 }
 
 func (x *index) lose(first, last uint64) {
@@ -82,7 +108,7 @@ func (x *index) upTo(offset uint64, head Head) (events uint64, exact bool) {
 		return head.Events, offset == head.Offset
 	}
 	i := sort.Search(len(x.points), func(i int) bool { return x.points[i].Offset >= offset })
-	low, high := point{}, point{head.Offset, head.Events}
+	low, high := origin, point{Offset: head.Offset, Events: head.Events}
 	if i > 0 {
 		low = x.points[i-1]
 	}

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 func TestIndexAgainstDumb(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		x, head, full := index{step: indexStep}, Head{}, []uint64{0}
+		x, head, full := newIndex(), Head{}, []uint64{0}
 		lost := map[uint64]bool{}
 		for range 5000 {
 			first := head.Offset + 1
@@ -25,13 +25,13 @@ func TestIndexAgainstDumb(t *testing.T) {
 				for o := first; o <= head.Offset; o++ {
 					full, lost[o] = append(full, head.Events), true
 				}
-				x.note(first, head.Offset, head.Events, true)
+				x.note(first, point{Offset: head.Offset, Events: head.Events}, true)
 				continue
 			}
 			head.Offset++
 			head.Events += rng.Uint64N(100)
 			full = append(full, head.Events)
-			x.note(first, head.Offset, head.Events, false)
+			x.note(first, point{Offset: head.Offset, Events: head.Events}, false)
 		}
 		before := uint64(0)
 		for o := uint64(1); o <= head.Offset+1; o++ {
@@ -61,10 +61,10 @@ func TestIndexAgainstDumb(t *testing.T) {
 }
 
 func TestIndexIsBounded(t *testing.T) {
-	x := index{step: indexStep}
+	x := newIndex()
 	const records = 4 * indexPoints * indexStep
 	for o := uint64(1); o <= records; o++ {
-		x.note(o, o, 3*o, false)
+		x.note(o, point{Offset: o, Events: 3 * o}, false)
 	}
 	head := Head{Offset: records, Events: 3 * records}
 	if len(x.points) > indexPoints || x.step < 4*indexStep {
@@ -88,7 +88,8 @@ func TestIndexIsBounded(t *testing.T) {
 func TestCheckpointBytes(t *testing.T) {
 	s := newState()
 	s.head, s.timed, s.summed, s.sum = Head{Offset: 700, Events: 3000, Bytes: 1 << 20, Greatest: 1_700_000_000_000}, true, true, 0xdeadbeef
-	s.index.points = []point{{256, 1000}, {512, 2000}}
+	s.index.points = []point{{256, 1000, 1_699_999_999_000, -5}, {512, 2000, 1_700_000_000_000, 1_699_999_998_000}, {600, 2000, 1_700_000_000_000, noLeast}}
+	s.index.least, s.known, s.repeats = 1_699_999_997_000, 300, []Repeat{{400, 0}, {400, 7}, {650, 1}}
 	s.index.holes = []hole{{10, 12}, {600, 600}}
 	golden := filepath.Join("testdata", "checkpoint.golden")
 	got := s.appendBinary(nil)
@@ -105,8 +106,26 @@ func TestCheckpointBytes(t *testing.T) {
 		t.Errorf("checkpoint is\n%x, want\n%x", got, want)
 	}
 	back, err := decodeState(want)
-	if err != nil || back.head != s.head || back.sum != s.sum || !slices.Equal(back.index.points, s.index.points) || !slices.Equal(back.index.holes, s.index.holes) {
+	if err != nil || back.head != s.head || back.sum != s.sum || !slices.Equal(back.index.points, s.index.points) || !slices.Equal(back.index.holes, s.index.holes) ||
+		back.index.least != s.index.least || back.known != s.known || !slices.Equal(back.repeats, s.repeats) {
 		t.Errorf("decoded %+v, %v", back, err)
+	}
+}
+
+// TestCheckpointOfVersion1 reads what an older build wrote: what it did not
+// know counts as not known.
+func TestCheckpointOfVersion1(t *testing.T) {
+	old, err := os.ReadFile(filepath.Join("testdata", "checkpoint_v1.golden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := decodeState(old)
+	if err != nil || s.head != (Head{Offset: 700, Events: 3000, Bytes: 1 << 20, Greatest: 1_700_000_000_000}) || s.known != 701 || len(s.index.points) != 2 {
+		t.Fatalf("decoded %+v, %v", s, err)
+	}
+	again, err := decodeState(s.appendBinary(nil))
+	if err != nil || again.known != 701 || !slices.Equal(again.index.points, s.index.points) {
+		t.Errorf("decoded once more: %+v, %v", again, err)
 	}
 }
 
@@ -114,7 +133,8 @@ func FuzzCheckpoint(f *testing.F) {
 	s := newState()
 	s.note(Entry{First: 1, Offset: 300}, 0, 0)
 	s.producers.Note("p", 3, 1)
-	s.index.points = []point{{256, 10}}
+	s.index.points = []point{{256, 10, 5, -5}}
+	s.repeats = []Repeat{{260, 2}}
 	s.head.Events, s.head.Greatest, s.timed = 20, -5, true
 	f.Add(s.appendBinary(nil))
 	f.Add([]byte("SLT\x01aaaaaaaaaaaa"))

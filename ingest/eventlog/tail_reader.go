@@ -177,3 +177,13 @@ func (r *Reader) rest(ctx context.Context) (e Entry, ok bool, err error) {
 // Close ends a reading that is under way. It must not run beside Next: to
 // interrupt a Next that waits, end its context.
 func (r *Reader) Close() { r.finish() }
+
+// Ready tells whether Next would return without waiting for a record to be appended.
+func (r *Reader) Ready() bool {
+	if r.held.Offset != 0 || r.pull != nil {
+		return true
+	}
+	r.tail.mu.Lock()
+	defer r.tail.mu.Unlock()
+	return r.tail.closed || r.next <= r.tail.state.head.Offset
+}

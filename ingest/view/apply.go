@@ -8,37 +8,45 @@ package view
 // what is left then counts as owed.
 
 import (
+	"errors"
 	"math"
+	"slices"
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
 )
 
 // lockedEvents is how many events are applied before readers get their turn:
 // about a millisecond's worth.
 const lockedEvents = 8192
 
-// apply brings the shard past an entry of its partition. After an error the
-// shard is between two states and has to be loaded again.
-func (s *Shard) apply(e eventlog.Entry) error {
+// apply brings the shard past an entry of its partition: in full, or at a rate,
+// and then what it does not apply it owes. After an error the shard is between
+// two states and has to be loaded again.
+func (s *Shard) apply(e eventlog.Entry, rate shedding.Rate) error {
 	s.unsaved = true
 	if e.Batch == nil {
 		s.skip(e)
 		return nil
 	}
-	b := e.Batch
-	w := &s.work
-	defer w.release()
-	t := s.tally // readers see it change with the panes
-	kept := s.judge(b, &t)
-	w.rows = w.filter.appendRows(w.rows[:0], s.view.plan.where, b)
-	s.date(b, kept, &t)
-	w.groups = w.groups[:0]
-	if len(w.rows) > 0 {
-		w.hashKeys(b, s.view.plan.by)
-		w.group()
-		w.gather(b, s.view.plan, positionBase(s.number, e.Offset))
+	defer s.work.release()
+	kept, repeats := s.judge(e.Batch)
+	if rate != shedding.Full {
+		err := s.shed(e, rate, kept, repeats)
+		if !errors.Is(err, shedding.ErrFull) {
+			return err
+		} // else the ledger takes no more: what follows is slow, but right
 	}
+	return s.applyAll(e, kept)
+}
+
+// applyAll applies a record in full.
+func (s *Shard) applyAll(e eventlog.Entry, kept []bool) error {
+	b := e.Batch
+	t := s.tally // readers see it change with the panes
+	s.work.rows = s.work.filter.appendRows(s.work.rows[:0], s.view.plan.where, b)
+	s.prepare(e, kept, &t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.applyGroups(); err != nil {
@@ -47,9 +55,22 @@ func (s *Shard) apply(e eventlog.Entry) error {
 	t.offset = e.Offset
 	t.read += uint64(b.Rows())
 	t.applied += uint64(b.Rows())
+	t.repeated += dropped(kept)
 	s.tally = t
 	s.agree()
 	return s.age()
+}
+
+// prepare dates, groups and gathers the selected rows of a record.
+func (s *Shard) prepare(e eventlog.Entry, kept []bool, t *tally) {
+	w := &s.work
+	s.date(e.Batch, kept, t)
+	w.groups = w.groups[:0]
+	if len(w.rows) > 0 {
+		w.hashKeys(e.Batch, s.view.plan.by)
+		w.group()
+		w.gather(e.Batch, s.view.plan, positionBase(s.number, e.Offset))
+	}
 }
 
 // skip passes over records that the log does not have any more.
@@ -78,14 +99,11 @@ func (s *Shard) agree() {
 	}
 }
 
-// judge notes the batch's numbered requests, and returns which rows to keep;
-// nil: all. Repeats are dropped here, in log order, so that every view of
-// every node drops the same ones.
-func (s *Shard) judge(b *event.Batch, t *tally) (kept []bool) {
-	row := 0
-	for _, segment := range b.Segments {
-		from := row
-		row = min(row+segment.Rows, b.Rows())
+// judge notes the batch's numbered requests, and returns which rows to keep,
+// nil for all, and which segments are repeats. Repeats are dropped here, in log
+// order, so that every view of every node drops the same ones.
+func (s *Shard) judge(b *event.Batch) (kept []bool, repeats []uint32) {
+	for i, segment := range b.Segments {
 		if segment.Producer == "" {
 			continue
 		}
@@ -93,16 +111,39 @@ func (s *Shard) judge(b *event.Batch, t *tally) (kept []bool) {
 			s.noted = true
 			continue
 		}
-		if kept == nil {
-			kept = make([]bool, b.Rows())
-			for i := range kept {
-				kept[i] = true
-			}
+		repeats = append(repeats, uint32(i))
+	}
+	return without(b, repeats), repeats
+}
+
+// without returns which rows of a batch are not of these segments; nil: all.
+func without(b *event.Batch, segments []uint32) (kept []bool) {
+	if len(segments) == 0 {
+		return nil
+	}
+	kept = make([]bool, b.Rows())
+	for i := range kept {
+		kept[i] = true
+	}
+	row := 0
+	for i, segment := range b.Segments {
+		from := row
+		row = min(row+segment.Rows, b.Rows())
+		if slices.Contains(segments, uint32(i)) {
+			clear(kept[from:row])
 		}
-		clear(kept[from:row])
-		t.repeated += uint64(row - from)
 	}
 	return kept
+}
+
+// dropped counts the rows that are not kept.
+func dropped(kept []bool) (n uint64) {
+	for _, k := range kept {
+		if !k {
+			n++
+		}
+	}
+	return n
 }
 
 // date finds the span of every selected row and whether it is late, and drops

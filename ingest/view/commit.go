@@ -21,10 +21,15 @@ func (s *Shard) commit() error {
 	if !s.unsaved {
 		return nil
 	}
+	return s.save(pebble.NoSync)
+}
+
+// save writes what has changed, and whatever changed not the tallies.
+func (s *Shard) save(sync *pebble.WriteOptions) error {
 	b := s.records.store.db.NewBatch()
 	err := s.encode(b)
 	if err == nil {
-		err = b.Commit(pebble.NoSync)
+		err = b.Commit(sync)
 	}
 	if err = errors.Join(err, b.Close()); err != nil {
 		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
@@ -39,7 +44,8 @@ func (s *Shard) commit() error {
 	s.pending, s.pendingAt = s.pending[:0], 0
 	s.dropped = s.dropped[:0]
 	clear(s.gone)
-	s.noted, s.unsaved = false, false
+	s.samplesSaved()
+	s.noted, s.owing, s.unsaved = false, false, false
 	s.epoch.Add(1)
 	return nil
 }
@@ -86,6 +92,16 @@ func (s *Shard) encode(b *pebble.Batch) error {
 		}
 		sp.dirty = false // after a failure everything is loaded again
 	}
+	if err := s.encodeSamples(b); err != nil {
+		return err
+	}
+	if s.owing {
+		key = append(append(key[:0], s.records.prefix...), recordLedger)
+		value = s.ledger.AppendBinary(value[:0])
+		if err := b.Set(key, value, nil); err != nil {
+			return err
+		}
+	}
 	if s.noted {
 		key = append(append(key[:0], s.records.prefix...), recordProducers)
 		value = s.producers.AppendBinary(value[:0])
@@ -106,7 +122,7 @@ const ages = 64
 func (s *Shard) evict(limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held <= limit {
+	if s.evictSamples(limit); s.held <= limit {
 		return
 	}
 	epoch := s.epoch.Load()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/event"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -24,7 +25,29 @@ type Definition struct {
 	Rollups  []Rollup              `json:"rollups,omitempty"`
 	From     From                  `json:"from"`
 	MaxKeys  int                   `json:"max_keys"` // distinct keys a pane and partition
+	Fresh    event.Duration        `json:"fresh"`    // how old the newest event that answers take in may be before the view sheds
+	Priority Priority              `json:"priority"` // which views shed first
 	Sketches map[string]SketchSpec `json:"sketches"`
+}
+
+// Priority says which of a node's views shed first: low before normal before high.
+type Priority string
+
+const (
+	LowPriority    Priority = "low"
+	NormalPriority Priority = "normal"
+	HighPriority   Priority = "high"
+)
+
+// priority is the priority as the controller takes it.
+func (d *Definition) priority() shedding.Priority {
+	switch d.Priority {
+	case LowPriority:
+		return shedding.Low
+	case HighPriority:
+		return shedding.High
+	}
+	return shedding.Normal
 }
 
 // PaneSpec says how a view's events are cut into panes: by event time, by

@@ -18,6 +18,7 @@ import (
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/eventlog/memlog"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -175,7 +176,7 @@ func start(t testing.TB, dir string, streams *testStreams, change func(*Config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Store: store, Streams: streams, Catalog: streams.log.Catalog(), CommitEvery: 5 * time.Millisecond}
+	c := Config{Store: store, Streams: streams, Catalog: streams.log.Catalog(), CommitEvery: 5 * time.Millisecond, Control: quick}
 	if testing.Verbose() {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
@@ -222,8 +223,36 @@ func (n *node) view(name string) *View {
 	return v
 }
 
-// settle waits until every view of the stream has applied all of the log.
+// quick is a controller that decides so often that tests need not wait for it.
+var quick = shedding.Config{Period: time.Millisecond, Hold: time.Millisecond, Patience: time.Millisecond}
+
+// settle waits until every view of the stream has applied all of the log, and
+// owes nothing.
 func (n *node) settle(stream string) {
+	n.t.Helper()
+	n.live(stream)
+	n.await("nothing is owed", func() bool {
+		for _, name := range n.views.Reads(stream) {
+			if position(n.view(name)).Owed > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// await waits until something holds.
+func (n *node) await(what string, holds func() bool) {
+	n.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			n.t.Fatalf("it took too long until %s", what)
+		}
+	}
+}
+
+// live waits until every view of the stream has come to the end of the log.
+func (n *node) live(stream string) {
 	n.t.Helper()
 	tails, err := n.streams.Tails(stream)
 	if err != nil {
@@ -353,4 +382,11 @@ func zipfEvents(seed uint64, n int) []testEvent {
 		}
 	}
 	return events
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

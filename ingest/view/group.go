@@ -13,6 +13,7 @@ import (
 	"math/bits"
 
 	"sketchlog/ingest/event"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -36,6 +37,8 @@ type batchWork struct {
 	spans  []spanID
 	hashes []uint64 // of keys, by row of the batch; only to be read
 	mixed  []uint64 // room for hashes of several fields
+
+	sampled [][]uint64 // hashes of the columns that are sampled by item
 
 	slots   []int32 // open addressing: group number + 1
 	groups  []group
@@ -93,6 +96,28 @@ func (w *batchWork) hashKeys(b *event.Batch, by []string) {
 		}
 	}
 	w.hashes = w.mixed
+}
+
+// sample keeps those of the selected rows that a rate keeps: by their position,
+// or by an item of the columns that are sampled by item. The others are neither
+// grouped nor gathered, which is what makes shedding cheap.
+func (w *batchWork) sample(b *event.Batch, p *plan, base uint64, rate shedding.Rate) {
+	w.sampled = w.sampled[:0]
+	for _, c := range p.distinct {
+		w.sampled = append(w.sampled, b.Hashes(p.items[c]))
+	}
+	kept := w.rows[:0]
+	for _, row := range w.rows {
+		keep := rate.Keeps(mix(base + golden*uint64(row)))
+		for _, hashes := range w.sampled {
+			keep = keep || hashes[row] != 0 && rate.Keeps(hashes[row])
+		}
+		if keep {
+			kept = append(kept, row)
+		}
+	}
+	w.rows = kept
+	clear(w.sampled)
 }
 
 // group assigns every selected row to a group.

@@ -16,29 +16,65 @@ type Span struct {
 	All      bool // everything kept; From and To mean nothing
 }
 
-// Panes calls fn for every pane within a span, in the order of pane start and
-// then of key, under the shard's read lock; the Position returned belongs to
-// exactly what fn saw. A key, as AppendTuple makes it, chooses its panes; nil
+// Panes is Read without provisional panes.
+func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64, p *sketches.Pane) error) (Position, error) {
+	return s.Read(key, span, Visitor{Pane: fn})
+}
+
+// Visitor is what Read calls. A nil function is not called. They must not keep or
+// change key and pane.
+type Visitor struct {
+	// Pane is called for panes of events that were applied in full.
+	Pane func(key []byte, from, to int64, p *sketches.Pane) error
+	// Provisional is called for panes of events that were only sampled, after all
+	// others. A key may have several of a span, of different rates or alike. From
+	// and to are those of the panes that were the finest when the events came,
+	// which may have been rolled up into coarser ones since.
+	Provisional func(key []byte, from, to int64, p *sketches.Provisional) error
+}
+
+// Read calls a visitor for every pane within a span, in the order of pane start
+// and then of key, under the shard's read lock; the Position returned belongs to
+// exactly what it saw. A key, as AppendTuple makes it, chooses its panes; nil
 // is all keys, the one that keys past max_keys share included.
 //
 // The span is widened to whole panes. From and to of a pane are its span;
 // those of a pane of all time are open, those of a pane of so many events are
-// its least and greatest event time. fn must not keep or change key and pane.
+// its least and greatest event time.
 //
 // Position.Overflow is that of the panes that were asked for: it is set when
 // the key, or some key, has its events in a pane that it shares with others.
-func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64, p *sketches.Pane) error) (Position, error) {
+// Position.Deferred and LostHere are of the span: events of any key that may
+// belong to it.
+func (s *Shard) Read(key []byte, span Span, visit Visitor) (Position, error) {
 	from, to := span.From, span.To
 	if span.All {
 		from, to = math.MinInt64, math.MaxInt64
 	} else {
 		from, to = s.view.Widen(from, to)
 	}
-	counted := s.view.counted()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	position := s.position()
 	position.Overflow = false
+	position.Deferred = s.deferred(from, to)
+	position.LostHere = s.tally.lost + s.ledger.LostIn(from, to)
+	if visit.Pane != nil {
+		if err := s.visitPanes(&position, key, span, from, to, visit.Pane); err != nil {
+			return position, err
+		}
+	}
+	if visit.Provisional != nil && len(s.samples) > 0 {
+		if err := s.visitSamples(&position, key, from, to, visit.Provisional); err != nil {
+			return position, err
+		}
+	}
+	return position, nil
+}
+
+// visitPanes calls fn for the base panes of a key (nil: of all) in [from, to).
+func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to int64, fn func(key []byte, from, to int64, p *sketches.Pane) error) error {
+	counted := s.view.counted()
 	order := s.order
 	if !counted && from != math.MinInt64 {
 		order = s.from(from)
@@ -51,7 +87,7 @@ func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64,
 			continue
 		}
 		each := func(key []byte, p *sketches.Pane) error {
-			first, end := sp.reach()
+			first, end := sp.id.reach()
 			if counted {
 				least, greatest := p.Times()
 				if first, end = least, greatest+1; !span.All && (first >= span.To || end <= span.From) {
@@ -63,19 +99,19 @@ func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64,
 		if key == nil {
 			position.Overflow = position.Overflow || sp.overflow
 			if err := s.visit(sp, each); err != nil {
-				return position, err
+				return err
 			}
 			continue
 		}
 		p, err := s.lookUp(sp, key)
 		if err != nil {
-			return position, err
+			return err
 		}
 		if sp.overflow && s.shared(sp, key, p != nil) {
 			position.Overflow = true
 			rest, err := s.lookUp(sp, []byte(overflowKey))
 			if err != nil {
-				return position, err
+				return err
 			}
 			if rest != nil {
 				position.Shared += rest.Events()
@@ -85,18 +121,18 @@ func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64,
 			continue
 		}
 		if err := each(key, p); err != nil {
-			return position, err
+			return err
 		}
 	}
-	return position, nil
+	return nil
 }
 
 // reach is the event time that a span covers.
-func (sp *span) reach() (from, to int64) {
-	if sp.id.width == 0 {
+func (id spanID) reach() (from, to int64) {
+	if id.width == 0 {
 		return math.MinInt64, math.MaxInt64
 	}
-	return sp.id.start, sp.id.end()
+	return id.start, id.end()
 }
 
 // from returns the spans that may end after a moment.

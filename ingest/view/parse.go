@@ -140,6 +140,7 @@ type given struct{ keep, maxKeys bool }
 func (d *Definition) read(f *faults, body []byte) given {
 	var g given
 	d.By, d.Sketches = []string{}, map[string]SketchSpec{}
+	d.Fresh, d.Priority = defaultFresh, NormalPriority
 	f.structural = !f.members("", body, map[string]func(string, []byte){
 		"stream": into(f, &d.Stream, aString),
 		"by":     into(f, &d.By, "a list of fields"),
@@ -155,6 +156,8 @@ func (d *Definition) read(f *faults, body []byte) given {
 			g.maxKeys = true
 			into(f, &d.MaxKeys, aWhole)(path, raw)
 		},
+		"fresh":    into(f, &d.Fresh, aDuration),
+		"priority": into(f, &d.Priority, aString),
 		"sketches": func(path string, raw []byte) {
 			f.members(path, raw, map[string]func(string, []byte){whole: func(path string, raw []byte) {
 				var s SketchSpec

@@ -23,6 +23,9 @@ type plan struct {
 	weights []string // by weight column
 	values  []string // by value column
 	where   *filter
+
+	distinct []int // item columns that are sampled by item: of a hyperloglog or Bloom filter
+	ordered  bool  // a sketch needs the order of the log: decay by factor
 }
 
 // newPlan resolves a definition. The error joins the faults of all sketches.
@@ -39,6 +42,12 @@ func newPlan(d *Definition) (*plan, error) {
 		}
 		specs = append(specs, spec)
 		p.fields = append(p.fields, s.Of)
+		switch {
+		case (s.Kind == sketches.KindHLL || s.Kind == sketches.KindBloom) && !slices.Contains(p.distinct, spec.Column):
+			p.distinct = append(p.distinct, spec.Column)
+		case s.Kind == sketches.KindDecay && s.Factor != 0:
+			p.ordered = true
+		}
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 	"sketchlog/ingest/eventlog"
 )
 
-// Put makes a view, or changes one: keep, rollups and max_keys can change, and
-// from means nothing for a view that exists. It returns the definition with
+// Put makes a view, or changes one: keep, rollups, max_keys, fresh and priority
+// can change, and from means nothing for a view that exists. It returns the definition with
 // defaults filled in, and whether the view is new. Errors: ErrInvalid with
 // every fault, ErrConflict, ErrUnknownStream, ErrClosed. When Put returns nil
 // the view survives any crash.
@@ -45,24 +45,32 @@ func (v *Views) create(ctx context.Context, name string, d Definition) error {
 	if err != nil {
 		return err
 	}
-	e := &entry{Generation: generation, Definition: d, Starts: make([]Start, len(tails))}
-	if !d.From.Earliest {
-		for i, t := range tails {
-			head := t.Head()
-			e.Starts[i] = Start{Offset: head.Offset, Events: head.Events}
-		}
-	}
+	e := &entry{Generation: generation, Definition: d}
 	view, err := newView(v, name, e)
 	if err != nil {
 		return fmt.Errorf("view %s: %w", name, err)
 	}
-	if err := v.save(ctx, name, e); err != nil {
-		return err
+	// State first, then the catalog: what is in the catalog has state, and what a
+	// crash leaves of state without an entry is removed by the next Open.
+	shards := make([]*Shard, len(tails))
+	for i, t := range tails {
+		shards[i] = newShard(view, i, t, Start{})
+		if err := shards[i].establish(ctx); err != nil {
+			return errors.Join(fmt.Errorf("view %s partition %d: %w", name, i, err), v.store.drop(generation))
+		}
+		e.Starts = append(e.Starts, shards[i].begin)
 	}
+	if err := v.save(ctx, name, e); err != nil {
+		return err // the outcome may be unknown, so the state stays until the next Open
+	}
+	view.shards.Store(&shards)
 	v.mu.Lock()
 	v.views[name] = view
 	v.mu.Unlock()
-	return v.extend(view, tails, e.Starts)
+	for _, s := range shards {
+		v.start(s)
+	}
+	return nil
 }
 
 // save writes a view into the catalog.
@@ -134,7 +142,7 @@ func (v *Views) StreamChanged(stream string) {
 		if view.Definition().Stream != stream {
 			continue
 		}
-		if err := v.extend(view, tails, nil); err != nil {
+		if err := v.extend(context.Background(), view, tails, nil); err != nil {
 			v.logger.Error("a view cannot read new partitions until the next start", "view", view.name, "stream", stream, "error", err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"sketchlog/ingest/event"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -31,9 +32,17 @@ func newRecords(s *Store, generation uint64, partition int) records {
 const signBit = 1 << 63
 
 func (r *records) spanKey(dst []byte, kind byte, id spanID) []byte {
-	dst = append(append(dst, r.prefix...), kind)
+	return appendSpan(append(append(dst, r.prefix...), kind), id)
+}
+
+func appendSpan(dst []byte, id spanID) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(id.start)^signBit)
 	return binary.BigEndian.AppendUint64(dst, uint64(id.width))
+}
+
+// readSpan reads what appendSpan wrote; b has 16 bytes at least.
+func readSpan(b []byte) spanID {
+	return spanID{start: int64(binary.BigEndian.Uint64(b) ^ signBit), width: int64(binary.BigEndian.Uint64(b[8:]))}
 }
 
 func (r *records) paneKey(dst []byte, id spanID, key []byte) []byte {
@@ -46,8 +55,7 @@ func (r *records) spanOf(key []byte) (spanID, []byte, error) {
 	if len(rest) < 16 {
 		return spanID{}, nil, fmt.Errorf("%w: key %x", errCorrupt, key)
 	}
-	id := spanID{start: int64(binary.BigEndian.Uint64(rest) ^ signBit), width: int64(binary.BigEndian.Uint64(rest[8:]))}
-	return id, rest[16:], nil
+	return readSpan(rest), rest[16:], nil
 }
 
 // pane reads one pane; nil when there is none.
@@ -91,6 +99,15 @@ func (r *records) load(s *Shard) (found bool, err error) {
 	if producers != nil {
 		if s.producers, err = event.DecodeProducers(producers); err != nil {
 			return false, fmt.Errorf("read producers: %w", err)
+		}
+	}
+	debts, err := r.store.get(append(append([]byte{}, r.prefix...), recordLedger))
+	if err != nil {
+		return false, err
+	}
+	if debts != nil {
+		if s.ledger, err = shedding.DecodeLedger(debts, s.view.views.limits); err != nil {
+			return false, fmt.Errorf("read ledger: %w", err)
 		}
 	}
 	it, err := r.iterator(append(append([]byte{}, r.prefix...), recordSpan))

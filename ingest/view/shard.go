@@ -13,6 +13,7 @@ import (
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -37,12 +38,24 @@ type Shard struct {
 	failing    bool          // failure is set
 	committing time.Duration // what the last commit took
 
+	owing    bool     // the ledger differs from the store's
+	struck   []uint64 // samples that the store still holds
+	reader   *eventlog.Reader
+	healing  *healing  // nil: nothing is being paid
+	retry    time.Time // when to heal again after a failure
+	control  control
+	pinnedAt int64 // what of the shard was counted as pinned last
+
 	worker *worker // nil: it has none; guarded by Views.mu
 
 	epoch atomic.Uint32 // counts commits
+	healingProgress
 
 	mu       sync.RWMutex // the worker holds it to change what follows
 	tally    tally
+	ledger   *shedding.Ledger   // what is owed
+	samples  map[uint64]*sample // by entry
+	rate     shedding.Rate      // in force
 	spans    map[spanID]*span
 	order    []*span          // by start
 	current  map[string]int64 // panes by count: the number of each key's open pane
@@ -58,15 +71,16 @@ type Shard struct {
 
 // Start is where a shard of a new view begins.
 type Start struct {
-	Offset uint64 `json:"offset"` // events up to here are not the view's
-	Events uint64 `json:"events"` // how many they are
+	Offset uint64 `json:"offset"`         // events up to here are not the view's
+	Events uint64 `json:"events"`         // how many they are
+	Past   uint64 `json:"past,omitempty"` // how many of those the view counts nevertheless, and owed at first
 }
 
 // tally is how far a shard is, in the log's own terms.
 type tally struct {
 	offset   uint64 // applied up to and with this one
-	read     uint64 // events of the log up to there, those before the view's start included
-	applied  uint64 // events of them that the view has dealt with
+	read     uint64 // events of the log up to there, those before the view's start and owed ones included
+	applied  uint64 // events of them that the view has dealt with in full
 	lost     uint64 // events that the log no longer had
 	late     uint64 // events behind the watermark
 	expired  uint64 // events that came after their pane was dropped
@@ -86,8 +100,9 @@ type name struct {
 type Position struct {
 	Partition int
 	Offset    uint64  // the last record applied
-	Applied   uint64  // events of the log that the view has dealt with, filtered ones included
-	Owed      uint64  // events of the log that it has not
+	Applied   uint64  // events of the log that the view has dealt with in full, filtered ones included
+	Owed      uint64  // events of the log that it has not: unread, sampled, and passed over
+	Deferred  []Debt  // what of those may have event times in the span that was asked for
 	Lost      uint64  // events that the log no longer had; where nobody knows how many, one a record
 	Late      uint64  // events behind the watermark, dropped ones included
 	Expired   uint64  // those of them that were dropped, for they were older than the view's keep
@@ -100,7 +115,14 @@ type Position struct {
 	Panes     int     // panes kept, in memory or on disk
 	Bytes     int64   // what they would take in memory, about
 	Rate      float64 // share of new events that is applied at once
+	LostHere  uint64  // events of Lost that may have event times in the span that was asked for
 	Failure   error   // why the worker does not get on at present; nil: it does
+}
+
+// Debt is events that a view has not applied in full.
+type Debt struct {
+	Rate   shedding.Rate // at which they are in provisional panes; Nothing: not at all
+	Events uint64        // at most so many
 }
 
 func newShard(v *View, number int, tail *eventlog.Tail, begin Start) *Shard {
@@ -110,35 +132,44 @@ func newShard(v *View, number int, tail *eventlog.Tail, begin Start) *Shard {
 	return s
 }
 
-// clear forgets everything that is in memory.
+// clear forgets everything that is in memory. The caller holds the lock, or is
+// the only one who knows the shard.
 func (s *Shard) clear() {
-	s.view.views.held.Add(-s.held)
 	s.tally = tally{offset: s.begin.Offset, read: s.begin.Events}
 	s.producers, s.noted, s.unsaved = event.NewProducers(), false, false
 	s.pending, s.pendingAt, s.dropped, s.swept = nil, 0, nil, sweep{}
 	s.gone, s.broadest = map[paneID]bool{}, 0
+	s.endHealing()
+	s.ledger, _ = shedding.NewLedger(s.view.views.limits) // Open has checked the limits
+	s.samples, s.struck, s.owing = map[uint64]*sample{}, nil, false
 	s.spans, s.order, s.names = map[spanID]*span{}, nil, map[string]*name{}
 	s.current = map[string]int64{}
-	s.panes, s.size, s.held, s.widest = 0, 0, 0, 0
+	s.panes, s.size, s.widest = 0, 0, 0
+	s.hold(-s.held)
+	s.pin()
 }
 
-// load brings the shard to its last commit, whatever it held before.
-func (s *Shard) load() error {
+// load brings the shard to its last commit, whatever it held before. Found is
+// false when it has never committed.
+func (s *Shard) load() (found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	_, err := s.records.load(s)
+	found, err = s.records.load(s)
+	if err == nil {
+		err = s.loadSamples()
+	}
 	if err == nil && s.view.counted() {
 		err = s.loadCurrent()
 	}
 	if err != nil {
-		return fmt.Errorf("load view %s partition %d: %w", s.view.name, s.number, err)
+		return found, fmt.Errorf("load view %s partition %d: %w", s.view.name, s.number, err)
 	}
 	if head := s.tail.Head().Offset; s.tally.offset > head {
-		return fmt.Errorf("load view %s partition %d: its state is of offset %d and the log ends at %d: restore the log from a copy, or delete the view and make it again: %w",
+		return found, fmt.Errorf("load view %s partition %d: its state is of offset %d and the log ends at %d: restore the log from a copy, or delete the view and make it again: %w",
 			s.view.name, s.number, s.tally.offset, head, eventlog.ErrTruncated)
 	}
-	return nil
+	return found, nil
 }
 
 // loadCurrent finds each key's open pane.
@@ -176,20 +207,50 @@ func (s *Shard) position() Position {
 	t := &s.tally
 	p := Position{
 		Partition: s.number, Offset: t.offset,
-		Applied: t.applied, Lost: t.lost, Late: t.late + t.expired, Expired: t.expired,
+		Applied: t.applied, Lost: t.lost + s.ledger.Lost(), Late: t.late + t.expired, Expired: t.expired,
 		HasEvents: t.any, Greatest: t.greatest,
 		Keys: max(len(s.names), s.widest, len(s.current)), Panes: s.panes, Bytes: s.size,
-		Rate: 1, Failure: s.failure,
+		Rate: s.rate.Value(), Failure: s.failure,
 	}
-	if head := s.tail.Head(); head.Offset > t.offset {
-		// At least one, for where records were lost counts are not exact.
-		p.Owed = max(head.Events, t.read+1) - t.read
-	}
+	p.Owed = s.unread() + s.ledger.Owed()
 	if t.any {
 		p.Watermark = t.greatest - s.view.lateness()
 	}
 	p.Overflow = slices.ContainsFunc(s.order, func(sp *span) bool { return sp.overflow })
 	return p
+}
+
+// unread returns how many events the view has not read yet.
+func (s *Shard) unread() uint64 {
+	head := s.tail.Head()
+	if head.Offset <= s.tally.offset {
+		return 0
+	}
+	// At least one, for where records were lost counts are not exact.
+	return max(head.Events, s.tally.read+1) - s.tally.read
+}
+
+// deferred returns what of the events that are owed may lie in [from, to), by
+// rate from the finest.
+func (s *Shard) deferred(from, to int64) (debts []Debt) {
+	var events [shedding.Nothing + 1]uint64
+	for _, e := range s.ledger.Entries() {
+		if e.Within(from, to) {
+			events[e.Rate] += e.Events
+		}
+	}
+	if n := s.unread(); n > 0 {
+		least, greatest, known := s.tail.TimesAfter(s.tally.offset)
+		if !known || least < to && greatest >= from {
+			events[shedding.Nothing] += n
+		}
+	}
+	for rate, n := range events {
+		if n > 0 {
+			debts = append(debts, Debt{Rate: shedding.Rate(rate), Events: n})
+		}
+	}
+	return debts
 }
 
 // addSpan makes a span known.

@@ -14,8 +14,10 @@ package view
 //	't' stream 0x00 partition(4)                                   a tail's checkpoint
 //	'v' generation(8) partition(4) 'm'                             tallies and offset of a shard
 //	'v' generation(8) partition(4) 'q'                             producers' numbers
+//	'v' generation(8) partition(4) 'l'                             what the shard owes
 //	'v' generation(8) partition(4) 's' start(8) width(8)           a span: its keys and bytes
 //	'v' generation(8) partition(4) 'p' start(8) width(8) key       a pane
+//	'v' generation(8) partition(4) 'w' entry(8) start(8) width(8) key   a provisional pane
 //
 // Numbers are big-endian; a start has its sign bit flipped, so that spans
 // order by time. A generation is one view from its creation to its deletion: a
@@ -44,8 +46,10 @@ const (
 
 	recordMeta      = 'm'
 	recordProducers = 'q'
+	recordLedger    = 'l'
 	recordSpan      = 's'
 	recordPane      = 'p'
+	recordSample    = 'w'
 )
 
 // ErrStoreFormat is a store that another version of the program wrote.

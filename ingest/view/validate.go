@@ -25,6 +25,10 @@ const (
 
 	minPane = 100 * time.Millisecond // finer panes would be mostly overhead
 
+	leastFresh    = event.Duration(500 * time.Millisecond) // reacting to a burst takes a few tenths of a second
+	greatestFresh = event.Duration(time.Hour)
+	defaultFresh  = event.Duration(2 * time.Second)
+
 	defaultMaxKeys  = 1_000_000
 	defaultPaneKeep = event.Duration(7 * 24 * time.Hour)
 )
@@ -59,6 +63,12 @@ func (d *Definition) validate(f *faults) {
 	d.validatePanes(f)
 	if d.MaxKeys < 1 || d.MaxKeys > maxMaxKeys {
 		f.add("max_keys", "must be between 1 and %d", maxMaxKeys)
+	}
+	if d.Fresh < leastFresh || d.Fresh > greatestFresh {
+		f.add("fresh", "must be between %s and %s", leastFresh, greatestFresh)
+	}
+	if d.Priority != LowPriority && d.Priority != NormalPriority && d.Priority != HighPriority {
+		f.add("priority", "%.40q is neither low, normal nor high", string(d.Priority))
 	}
 	if len(d.Sketches) > maxSketches {
 		f.add("sketches", "has %d sketches, and %d are allowed", len(d.Sketches), maxSketches)

@@ -71,6 +71,12 @@ func (v *View) timeless() bool { return v.definition.Load().Pane == PaneSpec{} }
 // paneCount is how many events a pane has; it means nothing for other panes.
 func (v *View) paneCount() int64 { return int64(v.definition.Load().Pane.Count) }
 
+// ordered tells whether the view's state depends on the order of the log, so
+// that it must apply every record in full before the next: when panes are of so
+// many events, or a sketch decays by a factor an event. Such a view does not
+// shed, and a new one reads the past before what is new.
+func (v *View) ordered() bool { return v.plan.ordered || v.counted() }
+
 // since is the event time from which on events count.
 func (v *View) since() int64 {
 	if from := v.definition.Load().From; from.Since {

@@ -8,6 +8,7 @@ package view
 //	                              while Run runs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
 )
 
 // Streams is what views need to know of streams.
@@ -43,11 +45,20 @@ type Config struct {
 	// CommitEvery is how long changes wait for their commit; 0: 2 s, which is
 	// about what is applied again after a crash.
 	CommitEvery time.Duration
-	// MemoryBytes is what the panes of all views may hold in memory; 0: 1 GiB.
-	// Panes that were changed since the last commit stay, whatever the budget;
-	// a commit is made early when they reach a quarter of it.
+	// MemoryBytes is what the panes of all views may hold in memory, provisional
+	// and hidden ones included; 0: a quarter of what the machine or its control
+	// group has. Panes that were changed since the last commit cannot be dropped;
+	// commits are made early when they take much of it, and when that does not
+	// help, views shed.
 	MemoryBytes int64
-	Logger      *slog.Logger // nil: silent
+	// Control is how views shed; its Fresh is not used, for each view has its own.
+	Control shedding.Config
+	// Limits bound what a view owes in a partition.
+	Limits shedding.Limits
+	Logger *slog.Logger // nil: silent
+
+	// override changes a controller's decisions, for tests.
+	override func(s *Shard, d shedding.Decision) shedding.Decision
 }
 
 // Validate names every fault at once.
@@ -59,12 +70,18 @@ func (c *Config) Validate() error {
 	if c.CommitEvery < 0 || c.MemoryBytes < 0 {
 		faults = append(faults, errors.New("view: CommitEvery and MemoryBytes must not be negative"))
 	}
+	faults = append(faults, c.Control.Validate(), c.Limits.Validate())
 	return errors.Join(faults...)
 }
 
+// defaultCut is how many events an entry of a ledger has at most: paying for one
+// takes less than a second, and folding what it brought a few hundredths, for
+// which queries wait.
+const defaultCut = 1 << 18
+
 const (
 	defaultCommitEvery = 2 * time.Second
-	defaultMemory      = 1 << 30
+	defaultPeriod      = 100 * time.Millisecond // of control
 )
 
 // Views are the views of a node. They are safe for concurrent use.
@@ -75,10 +92,16 @@ type Views struct {
 	clock       func() time.Time
 	commitEvery time.Duration
 	memory      int64
+	control     shedding.Config
+	limits      shedding.Limits
+	override    func(s *Shard, d shedding.Decision) shedding.Decision
 	logger      *slog.Logger
 
 	progress  *progress
-	held      atomic.Int64 // bytes of all panes in memory
+	strains   strains
+	held      atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
+	hidden    atomic.Int64 // those of hidden ones
+	pinned    atomic.Int64 // those that cannot be dropped at once
 	relieving sync.Mutex
 
 	changing sync.Mutex // one change of views at a time; taken before mu
@@ -134,6 +157,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 	v := &Views{
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
+		control: c.Control, limits: c.Limits, override: c.override,
 		progress: newProgress(), views: map[string]*View{},
 	}
 	if v.clock == nil {
@@ -143,8 +167,11 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		v.commitEvery = defaultCommitEvery
 	}
 	if v.memory == 0 {
-		v.memory = defaultMemory
+		v.memory = DefaultMemory()
 	}
+	v.control.Period = cmp.Or(v.control.Period, defaultPeriod)
+	v.strains.period = v.control.Period
+	v.limits.Cut = cmp.Or(v.limits.Cut, defaultCut)
 	if v.logger == nil {
 		v.logger = slog.New(slog.DiscardHandler)
 	}
@@ -159,7 +186,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 			return nil, fmt.Errorf("read the catalog's view %s: %w", name, err)
 		}
 		living[e.Generation] = true
-		if err := v.recover(name, e); err != nil {
+		if err := v.recover(ctx, name, e); err != nil {
 			return nil, err
 		}
 	}
@@ -167,7 +194,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 }
 
 // recover brings back one view.
-func (v *Views) recover(name string, e *entry) error {
+func (v *Views) recover(ctx context.Context, name string, e *entry) error {
 	if err := v.store.claim(e.Generation); err != nil {
 		return fmt.Errorf("view %s: %w", name, err)
 	}
@@ -181,12 +208,12 @@ func (v *Views) recover(name string, e *entry) error {
 		v.logger.Error("a view has no stream", "view", name, "stream", e.Definition.Stream, "error", err)
 		return nil
 	}
-	return v.extend(view, tails, e.Starts)
+	return v.extend(ctx, view, tails, e.Starts)
 }
 
 // extend gives a view the shards that it lacks. A partition that has no start
 // was made after the view: the view reads all of it.
-func (v *Views) extend(view *View, tails []*eventlog.Tail, starts []Start) error {
+func (v *Views) extend(ctx context.Context, view *View, tails []*eventlog.Tail, starts []Start) error {
 	shards := slices.Clone(view.Partitions())
 	for i := len(shards); i < len(tails); i++ {
 		var begin Start
@@ -194,7 +221,13 @@ func (v *Views) extend(view *View, tails []*eventlog.Tail, starts []Start) error
 			begin = starts[i]
 		}
 		s := newShard(view, i, tails[i], begin)
-		if err := s.load(); err != nil {
+		found, err := s.load()
+		if err == nil && !found && begin.Past > 0 {
+			// The view is known and its state is not, as when the store was lost:
+			// it owes everything, and is live at once.
+			err = s.establish(ctx)
+		}
+		if err != nil {
 			return err
 		}
 		shards = append(shards, s)

@@ -1,14 +1,16 @@
 package view
 
 // This file is the worker of a shard: it follows the partition, applies what
-// it reads, and commits.
+// it reads, pays what is owed, and commits.
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
 )
 
 // worker is a goroutine and how to end it.
@@ -35,6 +37,7 @@ const (
 // at the end. After any other failure the shard goes back to its last commit
 // and reads on from there: the log has everything that is forgotten by that.
 func (s *Shard) run(ctx context.Context) error {
+	defer s.stopHealing()
 	patience := leastPatience
 	for {
 		before := s.offset()
@@ -53,58 +56,138 @@ func (s *Shard) run(ctx context.Context) error {
 		case <-time.After(patience):
 		}
 		patience = min(2*patience, greatestPatience)
-		if err := s.load(); err != nil {
+		if _, err := s.load(); err != nil {
 			s.fail(err)
 		}
 	}
 }
 
-// follow applies entries and commits in time, until something fails.
+// follow applies entries, heals and commits in time, until something fails.
 func (s *Shard) follow(ctx context.Context) error {
-	reader := s.tail.Reader(s.offset())
-	defer reader.Close()
+	s.reader = s.tail.Reader(s.offset())
+	defer func() { s.reader.Close() }() // passing over a backlog makes another one
+	var due time.Time                   // of the commit; zero: nothing waits for one
 	for ctx.Err() == nil {
-		// The time until the next commit runs from the first change.
-		if err := s.period(ctx, reader); err != nil {
+		if err := s.turn(ctx, due); err != nil {
 			return err
+		}
+		switch {
+		case !s.unsaved:
+			due = time.Time{}
+		case due.IsZero():
+			// The time until the next commit runs from the first change.
+			due = time.Now().Add(s.view.views.commitEvery + s.restraint())
 		}
 	}
 	return ctx.Err()
 }
 
-// period applies entries from the first change to the commit.
-func (s *Shard) period(ctx context.Context, reader *eventlog.Reader) error {
-	e, err := reader.Next(ctx)
-	if err != nil {
+// turn is one step of the worker: a commit that is due, a slice of what is owed,
+// and a record of what is new. A slice is so short that a record that comes
+// meanwhile does not wait for long, and one that waits is taken after it.
+func (s *Shard) turn(ctx context.Context, due time.Time) error {
+	if s.unsaved && (!due.IsZero() && !time.Now().Before(due) || s.full()) {
+		return s.commitNow()
+	}
+	if err := s.payDebts(ctx); err != nil {
 		return err
 	}
-	if err := s.take(e); err != nil {
-		return err
+	if !s.reader.Ready() && s.pays() {
+		return nil // there is nothing else to do
 	}
-	due, cancel := context.WithTimeout(ctx, s.view.views.commitEvery+s.restraint())
+	wait, cancel := s.patience(ctx, due)
 	defer cancel()
-	for s.pendingAt < s.view.views.memory/4 && due.Err() == nil {
-		e, err := reader.Next(due)
-		if err != nil {
-			if due.Err() != nil {
-				break
-			}
+	e, err := s.reader.Next(wait)
+	if err != nil {
+		if wait.Err() != nil && ctx.Err() == nil {
+			_, err := s.decide(0)
 			return err
 		}
-		if err := s.take(e); err != nil {
-			return err
+		return err
+	}
+	return s.take(ctx, e)
+}
+
+// patience is how long the worker waits for a record: until the next commit, and
+// while there is something to control or to heal, until the next period.
+func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, context.CancelFunc) {
+	if s.reader.Ready() {
+		return ctx, func() {}
+	}
+	if s.ledger.Len() > 0 || s.control.decision.Rate != shedding.Full {
+		period := time.Now().Add(s.view.views.control.Period)
+		if due.IsZero() || period.Before(due) {
+			due = period
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err() // run commits
+	if due.IsZero() {
+		return ctx, func() {}
 	}
+	return context.WithDeadline(ctx, due)
+}
+
+// full tells whether panes that are not committed take so much memory that the
+// commit must not wait.
+func (s *Shard) full() bool {
+	v := s.view.views
+	return s.pendingAt >= v.memory/4 || v.pinned.Load() >= v.memory/2 && s.pendingAt >= v.memory/64
+}
+
+func (s *Shard) commitNow() error {
 	began := s.view.views.clock()
 	if err := s.commit(); err != nil {
 		return err
 	}
 	s.committing = s.view.views.clock().Sub(began)
+	s.pin()
 	s.view.views.relieve()
 	return nil
+}
+
+// payDebts heals a slice if there is time for that.
+func (s *Shard) payDebts(ctx context.Context) error {
+	if s.ledger.Len() == 0 && s.healing == nil {
+		return nil
+	}
+	if !s.reader.Ready() { // else the record that waits is what is asked about
+		if _, err := s.decide(0); err != nil {
+			return err
+		}
+	}
+	v := s.view.views
+	now := v.clock()
+	if now.Sub(s.control.looked) >= lookEvery || now.Before(s.control.looked) {
+		s.control.looked = now
+		if err := s.lose(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.pays() {
+		if s.healing != nil && s.healing.size > 0 && v.pinned.Load() >= v.memory/2 {
+			// It is not given time for want of memory, of which it holds some.
+			return s.fold()
+		}
+		return nil
+	}
+	err := s.heal(ctx)
+	s.control.allowance -= max(v.clock().Sub(now), 0)
+	s.pin()
+	if errors.Is(err, errHealing) && ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
+		v.logger.Error("a view cannot pay what it owes, and tries again", "view", s.view.name, "partition", s.number, "again", healerPatience, "error", err)
+		s.stopHealing()
+		s.retry = now.Add(healerPatience)
+		return nil
+	}
+	return err
+}
+
+// lookEvery is how often a shard that owes something looks at what the log has
+// trimmed.
+const lookEvery = 5 * time.Second
+
+// pays tells whether the healer may go on now.
+func (s *Shard) pays() bool {
+	return (s.healing != nil || s.ledger.Len() > 0) && s.control.allowance > 0 && !s.view.views.clock().Before(s.retry)
 }
 
 // restraint puts off a commit by four times what the last one took, so that a
@@ -114,14 +197,47 @@ func (s *Shard) restraint() time.Duration {
 }
 
 // take applies an entry and tells who waits for it.
-func (s *Shard) take(e eventlog.Entry) error {
-	if err := s.apply(e); err != nil {
+func (s *Shard) take(ctx context.Context, e eventlog.Entry) error {
+	d, err := s.decide(e.Arrival)
+	if err != nil {
 		return err
+	}
+	v := s.view.views
+	began := v.clock()
+	rate := d.Rate
+	if e.Batch == nil {
+		rate = shedding.Full
+	}
+	if err := s.apply(e, rate); err != nil {
+		return err
+	}
+	if e.Batch != nil {
+		s.control.taken += uint64(e.Batch.Rows())
+		s.control.busy += max(v.clock().Sub(began), 0)
+	}
+	s.pin()
+	if d.Skip > 0 {
+		if err := s.skipBacklog(ctx); err != nil {
+			return err
+		}
 	}
 	if s.failing {
 		s.fail(nil)
 	}
-	s.view.views.progress.tell()
+	v.progress.tell()
+	return nil
+}
+
+// skipBacklog passes over the records that wait.
+func (s *Shard) skipBacklog(ctx context.Context) error {
+	before := s.tally.offset
+	if err := s.passOver(ctx); err != nil {
+		return fmt.Errorf("pass over the backlog: %w", err)
+	}
+	if s.tally.offset != before {
+		s.reader.Close()
+		s.reader = s.tail.Reader(s.tally.offset)
+	}
 	return nil
 }
 

@@ -1,0 +1,220 @@
+package view
+
+// This file pays what a shard owes: it replays an entry of the ledger from the
+// log, in full, into hidden panes that no query sees, and folds them into the
+// base panes when the entry has been read.
+//
+//	ledger.Next ─► Seal ─► replay First..Last ─► hidden panes ─┐ one atomic commit:
+//	                                                            ├─ base panes
+//	                                            Strike ─────────┤  ledger
+//	                                                            └─ provisional panes dropped
+//
+// It runs on the worker's goroutine between records, in slices of a few thousand
+// events, so that new records are never kept waiting for long and nothing needs
+// more locks. A crash forgets hidden panes, and the entry is replayed again.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
+	"sketchlog/sketches"
+)
+
+// sliceEvents is how many events the healer replays, whole records aside, before
+// it looks for new records: a few milliseconds' worth.
+const sliceEvents = 4096
+
+// healing is an entry that is being paid. Only the worker uses it.
+type healing struct {
+	entry  shedding.Entry
+	runs   []shedding.Range // still to be read, the first one in part
+	next   uint64           // the record to be read next
+	reader *eventlog.Reader
+	gaps   []shedding.Range // that the log did not give back
+	tally  tally            // of the replayed records alone, but for time
+	hidden []*hidden        // in the order in which they were made
+	index  map[spanID]map[string]*hidden
+	size   int64 // bytes of the hidden panes, about
+}
+
+// hidden is the pane of one span and key of the entry that is being paid.
+type hidden struct {
+	span spanID
+	key  string
+	pane *sketches.Pane
+	size int64
+}
+
+// startHealing takes up the newest entry, if there is one.
+func (s *Shard) startHealing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.ledger.Newest()
+	if !ok {
+		return nil
+	}
+	e, err := s.ledger.Seal(e.Number)
+	if err != nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	s.owing, s.unsaved = true, true
+	h := &healing{entry: e, runs: e.Runs(nil), index: map[spanID]map[string]*hidden{}}
+	h.tally.any, h.tally.greatest = e.HasBefore, e.Before
+	h.next = h.runs[0].First
+	h.reader = s.tail.Reader(h.next - 1)
+	s.healing = h
+	return nil
+}
+
+// stopHealing gives up what has been replayed.
+func (s *Shard) stopHealing() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endHealing()
+}
+
+// endHealing lets go of the hidden panes. The caller holds the lock.
+func (s *Shard) endHealing() {
+	h := s.healing
+	if h == nil {
+		return
+	}
+	s.healing = nil
+	h.reader.Close()
+	s.hold(-h.size)
+	s.view.views.hidden.Add(-h.size)
+	s.replayed.Store(0)
+}
+
+// heal replays a slice and folds what is ready. The log's errors are returned as
+// errHealing: they concern the past alone. After any other the shard has to be
+// loaded again.
+func (s *Shard) heal(ctx context.Context) error {
+	if s.healing == nil {
+		if err := s.startHealing(); err != nil || s.healing == nil {
+			return err
+		}
+	}
+	h := s.healing
+	for events := 0; events < sliceEvents && len(h.runs) > 0 && !s.crowded(); {
+		e, err := h.reader.Next(ctx)
+		if err != nil {
+			return errors.Join(errHealing, err)
+		}
+		rows, err := s.replay(e)
+		if err != nil {
+			return errors.Join(errHealing, err)
+		}
+		events += rows + 1
+	}
+	if len(h.runs) > 0 && !s.crowded() {
+		return nil
+	}
+	return s.fold()
+}
+
+// errHealing is what keeps an entry from being replayed.
+var errHealing = errors.New("view: cannot replay")
+
+// crowded tells whether hidden panes take so much memory that they have to be
+// folded before the entry has been read to its end.
+func (s *Shard) crowded() bool {
+	v := s.view.views
+	size := s.healing.size
+	if size == 0 {
+		return false
+	}
+	return size >= v.memory/16 || v.hidden.Load() >= v.memory/4 && size >= v.memory/256
+}
+
+// replay applies a record, or a gap, that the reader gave to the hidden panes.
+func (s *Shard) replay(e eventlog.Entry) (rows int, err error) {
+	h := s.healing
+	run := h.runs[0]
+	if e.Batch == nil {
+		first, last := max(e.First, run.First), min(e.Offset, run.Last)
+		h.gaps = append(h.gaps, shedding.Range{First: first, Last: last})
+		h.advance(s.tail, last)
+		return 0, nil
+	}
+	defer s.work.release()
+	b := e.Batch
+	kept := without(b, h.repeats(e.Offset))
+	s.work.rows = s.work.filter.appendRows(s.work.rows[:0], s.view.plan.where, b)
+	s.prepare(e, kept, &h.tally)
+	w, before := &s.work, h.size
+	for i := range w.groups {
+		g := &w.groups[i]
+		w.key = w.keys.AppendTuple(w.key[:0], g.first)
+		p := h.obtain(s, w.spans[g.span], w.key)
+		p.pane.Apply(w.sorted.part(g.end-g.rows, g.end, int(g.late)))
+		grown := int64(p.pane.Size()) + int64(len(p.key)) + cellOverhead - p.size
+		p.size += grown
+		h.size += grown
+	}
+	s.view.views.hidden.Add(h.size - before)
+	s.mu.Lock()
+	s.hold(h.size - before)
+	s.mu.Unlock()
+	h.tally.applied += uint64(b.Rows())
+	h.tally.repeated += dropped(kept)
+	s.replayed.Store(h.tally.applied)
+	s.healedEvents.Add(uint64(b.Rows()))
+	h.advance(s.tail, e.Offset)
+	return b.Rows(), nil
+}
+
+// advance goes on behind a record.
+func (h *healing) advance(tail *eventlog.Tail, offset uint64) {
+	h.next = offset + 1
+	if offset < h.runs[0].Last {
+		return
+	}
+	h.runs = h.runs[1:]
+	if len(h.runs) > 0 {
+		h.next = h.runs[0].First
+		h.reader.Close()
+		h.reader = tail.Reader(h.next - 1)
+	}
+}
+
+// repeats returns which segments of a record are repeats.
+func (h *healing) repeats(offset uint64) (segments []uint32) {
+	at, _ := slices.BinarySearchFunc(h.entry.Repeats, offset, func(r shedding.Repeat, offset uint64) int {
+		switch {
+		case r.Offset < offset:
+			return -1
+		case r.Offset > offset:
+			return 1
+		}
+		return 0
+	})
+	// The search finds the first of them.
+	for ; at < len(h.entry.Repeats) && h.entry.Repeats[at].Offset == offset; at++ {
+		segments = append(segments, h.entry.Repeats[at].Segment)
+	}
+	return segments
+}
+
+func (h *healing) obtain(s *Shard, id spanID, key []byte) *hidden {
+	byKey := h.index[id]
+	if byKey == nil {
+		byKey = map[string]*hidden{}
+		h.index[id] = byKey
+	}
+	p := byKey[string(key)]
+	if p == nil {
+		p = &hidden{span: id, key: string(key), pane: s.view.plan.layout.NewPane()}
+		byKey[p.key] = p
+		h.hidden = append(h.hidden, p)
+	}
+	return p
+}
+
+// healerPatience is how long the healer waits after a failure.
+const healerPatience = time.Second

@@ -1,0 +1,281 @@
+package view
+
+// This file holds provisional panes: what is kept of the events of an entry of
+// the ledger that was sampled and not applied in full.
+//
+// They are apart from base panes, by the number of their entry, so that paying
+// the entry drops them and nothing is ever subtracted. Those of the newest entry
+// change; those of older ones are only read, and go from memory when it is short.
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"sketchlog/shedding"
+	"sketchlog/sketches"
+)
+
+// sample is the provisional panes of one entry. The shard's lock guards it.
+type sample struct {
+	number   uint64
+	spans    map[spanID]*sampleSpan
+	resident bool  // all panes are in memory; else none is, and the store has them
+	size     int64 // bytes in memory, about
+	changed  []*sampled
+	dirty    int64 // bytes of those
+	stored   bool  // the store may hold something of it
+}
+
+// sampleSpan is the provisional panes of one entry and span.
+type sampleSpan struct {
+	id       spanID
+	cells    map[string]*sampled // nil unless the sample is resident
+	overflow bool                // some keys share the overflow pane
+}
+
+// sampled is the provisional pane of one entry, span and key.
+type sampled struct {
+	key   string
+	span  spanID
+	pane  *sketches.Provisional
+	size  int64
+	dirty bool
+}
+
+// sampleOf returns the sample of an entry, with its panes in memory, and makes
+// it if need be. The caller holds the lock.
+func (s *Shard) sampleOf(number uint64) (*sample, error) {
+	m := s.samples[number]
+	if m == nil {
+		m = &sample{number: number, spans: map[spanID]*sampleSpan{}, resident: true}
+		s.samples[number] = m
+	}
+	if m.resident {
+		return m, nil
+	}
+	for _, sp := range m.spans {
+		sp.cells = map[string]*sampled{}
+	}
+	err := s.records.eachSample(s.view.plan.layout, number, func(id spanID, key []byte, p *sketches.Provisional) error {
+		c := &sampled{key: string(key), span: id, pane: p, size: int64(p.Size()) + cellOverhead}
+		m.spans[id].cells[c.key] = c
+		m.size += c.size
+		return nil
+	})
+	s.hold(m.size)
+	m.resident = err == nil
+	return m, err
+}
+
+// obtain returns the provisional pane of a key and span, and makes it if need be.
+// Past the most keys that a span may have it is that of the overflow key.
+func (m *sample) obtain(s *Shard, id spanID, key []byte, maxKeys int, rate shedding.Rate) *sampled {
+	sp := m.spans[id]
+	if sp == nil {
+		sp = &sampleSpan{id: id, cells: map[string]*sampled{}}
+		m.spans[id] = sp
+	}
+	if c := sp.cells[string(key)]; c != nil {
+		return c
+	}
+	own := len(sp.cells)
+	if sp.overflow {
+		own--
+	}
+	if own >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
+		return m.obtain(s, id, []byte(overflowKey), maxKeys, rate)
+	}
+	c := &sampled{key: string(key), span: id, pane: s.view.plan.layout.NewProvisional(int(rate))}
+	sp.cells[c.key] = c
+	sp.overflow = sp.overflow || s.overflows(key)
+	return c
+}
+
+// noteSampled notes that a provisional pane has changed.
+func (s *Shard) noteSampled(m *sample, c *sampled) {
+	grown := int64(c.pane.Size()) + cellOverhead - c.size
+	c.size += grown
+	m.size += grown
+	s.hold(grown)
+	if !c.dirty {
+		c.dirty = true
+		m.changed = append(m.changed, c)
+		m.dirty += c.size
+		s.pendingAt += c.size
+		return
+	}
+	m.dirty += grown
+	s.pendingAt += grown
+}
+
+// dropSample forgets the provisional panes of an entry, and has the next commit do so too.
+func (s *Shard) dropSample(number uint64) {
+	m := s.samples[number]
+	if m == nil {
+		return
+	}
+	s.hold(-m.size)
+	s.pendingAt -= m.dirty
+	delete(s.samples, number)
+	if m.stored {
+		s.struck = append(s.struck, number)
+	}
+	s.unsaved = true
+}
+
+// evictSamples lets the panes of samples that the store has go from memory, the
+// newest one excepted, until the shard holds no more than limit bytes.
+func (s *Shard) evictSamples(limit int64) {
+	numbers := slices.Sorted(maps.Keys(s.samples))
+	for i, number := range numbers {
+		m := s.samples[number]
+		if s.held <= limit || i == len(numbers)-1 {
+			return
+		}
+		if !m.resident || len(m.changed) > 0 {
+			continue
+		}
+		for _, sp := range m.spans {
+			sp.cells = nil
+		}
+		s.hold(-m.size)
+		m.size, m.resident = 0, false
+	}
+}
+
+// visitSamples calls fn for the provisional panes of a key (nil: of all) in
+// [from, to), by entry, span and key, but for those in spans that are past keep.
+func (s *Shard) visitSamples(p *Position, key []byte, from, to int64, fn func(key []byte, from, to int64, p *sketches.Provisional) error) error {
+	horizon := s.view.levels().horizon(s.tally.greatest)
+	for _, number := range slices.Sorted(maps.Keys(s.samples)) {
+		m := s.samples[number]
+		for _, id := range slices.SortedFunc(maps.Keys(m.spans), compareSpans) {
+			first, end := id.reach()
+			if id.width > 0 && (first >= to || end <= from || end <= horizon) {
+				continue
+			}
+			each := func(key []byte, p *sketches.Provisional) error { return fn(key, first, end, p) }
+			if err := s.visitSampleSpan(p, m, m.spans[id], key, each); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Shard) visitSampleSpan(p *Position, m *sample, sp *sampleSpan, key []byte, fn func(key []byte, p *sketches.Provisional) error) error {
+	if key == nil {
+		p.Overflow = p.Overflow || sp.overflow
+		return s.visitSampleKeys(m, sp, fn)
+	}
+	pane, err := s.sampledPane(m, sp, key)
+	if err != nil {
+		return err
+	}
+	if pane == nil && sp.overflow {
+		rest, err := s.sampledPane(m, sp, []byte(overflowKey))
+		if err != nil {
+			return err
+		}
+		p.Overflow = true
+		if rest != nil {
+			p.Shared += rest.Kept() << rest.Rate
+		}
+	}
+	if pane == nil {
+		return nil
+	}
+	return fn(key, pane)
+}
+
+func (s *Shard) visitSampleKeys(m *sample, sp *sampleSpan, fn func(key []byte, p *sketches.Provisional) error) error {
+	if !m.resident {
+		return s.records.eachSampleOf(s.view.plan.layout, m.number, sp.id, func(_ spanID, key []byte, p *sketches.Provisional) error { return fn(key, p) })
+	}
+	cells := slices.SortedFunc(maps.Values(sp.cells), func(a, b *sampled) int { return strings.Compare(a.key, b.key) })
+	for _, c := range cells {
+		if err := fn([]byte(c.key), c.pane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sampledPane returns a provisional pane, nil when there is none.
+func (s *Shard) sampledPane(m *sample, sp *sampleSpan, key []byte) (*sketches.Provisional, error) {
+	if m.resident {
+		if c := sp.cells[string(key)]; c != nil {
+			return c.pane, nil
+		}
+		return nil, nil
+	}
+	return s.records.sampled(s.view.plan.layout, m.number, sp.id, key)
+}
+
+// encodeSamples adds what has changed of the samples to a commit.
+func (s *Shard) encodeSamples(b *pebble.Batch) error {
+	var key, value []byte
+	for _, number := range s.struck {
+		key = s.records.sampleKey(key[:0], number)
+		if err := b.DeleteRange(key, after(key), nil); err != nil {
+			return err
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(s.samples)) {
+		for _, c := range s.samples[number].changed {
+			key = append(s.records.sampleSpanKey(key[:0], number, c.span), c.key...)
+			value = c.pane.AppendBinary(value[:0])
+			if err := b.Set(key, value, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// samplesSaved marks what encodeSamples wrote as clean.
+func (s *Shard) samplesSaved() {
+	s.struck = s.struck[:0]
+	for _, m := range s.samples {
+		for _, c := range m.changed {
+			c.dirty = false
+		}
+		m.stored = m.stored || len(m.changed) > 0
+		clear(m.changed)
+		m.changed, m.dirty = m.changed[:0], 0
+	}
+}
+
+// loadSamples finds which samples there are, and of which spans; their panes stay
+// on disk until they are asked for.
+func (s *Shard) loadSamples() error {
+	it, err := s.records.iterator(append(append([]byte{}, s.records.prefix...), recordSample))
+	if err != nil {
+		return err
+	}
+	var at []byte
+	for valid := it.First(); valid; valid = it.SeekGE(after(at)) {
+		number, id, _, err := s.records.sampleOf(it.Key())
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		m := s.samples[number]
+		if m == nil {
+			m = &sample{number: number, spans: map[spanID]*sampleSpan{}, stored: true}
+			s.samples[number] = m
+		}
+		sp := &sampleSpan{id: id}
+		m.spans[id] = sp
+		at = s.records.sampleSpanKey(at[:0], number, id)
+		rest, err := s.records.store.get(append(slices.Clone(at), overflowKey...))
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		sp.overflow = rest != nil && len(s.view.plan.by) > 0
+	}
+	return errors.Join(it.Error(), it.Close())
+}
