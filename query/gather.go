@@ -4,24 +4,30 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"sketchlog/ingest/view"
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
 // gathered is the merged state of all partitions, and how far each of them was.
 type gathered struct {
-	pane      *sketches.Pane
+	mixture   *sketches.Mixture // what was applied, in full and sampled
 	positions []view.Position
 	from, to  int64 // span of the panes read; from > to: none was
 	asked     view.Span
-	shared    uint64 // events that may be of the key asked for, in panes that keys share
+	unread    uint64 // events that may belong to the answer and of which it knows nothing
+	deferred  uint64 // events that may belong to it and were not applied in full, those included
 	mixed     bool   // a chain went through a pane that keys share
 }
+
+// pane is what was applied in full.
+func (g *gathered) pane() *sketches.Pane { return g.mixture.Base() }
 
 // panesBetweenChecks is how many panes are merged before the context is looked
 // at again: a question about all keys may read very many.
@@ -63,7 +69,7 @@ func (p *plan) widened() view.Span {
 // read merges partition by partition.
 func (p *plan) read(ctx context.Context) (*gathered, error) {
 	l := p.view.Layout()
-	g := &gathered{pane: l.NewPane(), from: math.MaxInt64, to: math.MinInt64}
+	g := &gathered{mixture: l.NewMixture(), from: math.MaxInt64, to: math.MinInt64}
 	// A decay by factor joins the panes of one key and partition end to end and
 	// then adds partitions and keys; every other sketch merges in any order.
 	chained := p.sketch >= 0 && l.Specs()[p.sketch].Kind == sketches.KindDecay && l.Specs()[p.sketch].HalfLife == 0
@@ -73,33 +79,94 @@ func (p *plan) read(ctx context.Context) (*gathered, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		position, err := shard.Panes(p.key, p.span, func(key []byte, from, to int64, pane *sketches.Pane) error {
+		take := func(from, to int64, pane *sketches.Pane) (taken bool, err error) {
 			if panes++; panes%panesBetweenChecks == 0 && ctx.Err() != nil {
-				return ctx.Err()
+				return false, ctx.Err()
 			}
 			if skip, err := p.outside(pane); skip || err != nil {
-				return err
+				return false, err
 			}
 			g.from, g.to = min(g.from, from), max(g.to, to)
-			if chained {
-				return c.follow(key, pane)
-			}
-			return g.pane.Merge(pane, p.which)
+			return true, nil
+		}
+		position, err := shard.Read(p.key, p.span, view.Visitor{
+			Pane: func(key []byte, from, to int64, pane *sketches.Pane) error {
+				if taken, err := take(from, to, pane); !taken {
+					return err
+				}
+				if chained {
+					return c.follow(key, pane)
+				}
+				return g.mixture.Merge(pane, p.which)
+			},
+			// Views with a decay by factor do not sample, so there is no chain to follow here.
+			Provisional: func(_ []byte, from, to int64, pane *sketches.Provisional) error {
+				if taken, err := take(from, to, pane.ByPosition); !taken {
+					return err
+				}
+				return g.mixture.MergeProvisional(pane, p.which)
+			},
 		})
 		if err != nil {
 			return nil, err
 		}
 		if chained {
-			if err := c.mergeInto(g.pane); err != nil {
+			if err := c.mergeInto(g.pane()); err != nil {
 				return nil, err
 			}
 		}
-		g.positions = append(g.positions, position)
-		g.shared += position.Shared
+		g.add(position)
 		g.mixed = g.mixed || chained && position.Overflow
 	}
-	return g, nil
+	return g, p.learn(g)
 }
+
+// add notes how far a partition is: every range that was sampled is declared,
+// whether or not the key was sampled there, and what was not even sampled is counted.
+func (g *gathered) add(position view.Position) {
+	g.positions = append(g.positions, position)
+	g.unread += position.Shared + position.LostHere
+	for _, debt := range position.Deferred {
+		g.deferred += debt.Events
+		if debt.Rate == shedding.Nothing {
+			g.unread += debt.Events
+		} else {
+			g.mixture.Owe(int(debt.Rate), debt.Events)
+		}
+	}
+}
+
+// lessons is how many provisional panes are looked at for how great weights and
+// values are: they differ little from key to key next to what they bound.
+const lessons = 256
+
+// learn looks at other keys' provisional panes where the question is about
+// weights or values of one key, which may never have been sampled itself.
+func (p *plan) learn(g *gathered) error {
+	weighs := p.sketch >= 0 && (p.question.Question == Sum || p.weighted())
+	if !weighs || p.key == nil || !g.mixture.Sampled() {
+		return nil
+	}
+	left := lessons
+	for _, shard := range p.view.Partitions() {
+		_, err := shard.Read(nil, p.span, view.Visitor{Provisional: func(_ []byte, _, _ int64, pane *sketches.Provisional) error {
+			if left--; left < 0 {
+				return errLearnt
+			}
+			return g.mixture.Learn(pane)
+		}})
+		if errors.Is(err, errLearnt) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errLearnt ends a reading early.
+var errLearnt = errors.New("query: enough was seen")
 
 // chains joins panes of the same key end to end.
 type chains struct {

@@ -16,7 +16,7 @@ func (p *plan) reply(g *gathered) (*Answer, error) {
 	a := &Answer{View: q.View, Question: q.Question, Key: json.RawMessage("null"), Confidence: q.Confidence}
 	if p.sketch >= 0 {
 		a.Sketch = p.view.Layout().Specs()[p.sketch].Name
-		a.Ignored = g.pane.Ignored(p.sketch)
+		a.Ignored = g.pane().Ignored(p.sketch)
 	}
 	if p.key != nil {
 		key, err := event.ItemJSON(nil, p.key)
@@ -26,24 +26,22 @@ func (p *plan) reply(g *gathered) (*Answer, error) {
 		a.Key = key
 	}
 	p.cover(a, g)
-	unread := a.Coverage.Owed + a.Coverage.Lost + g.shared
 	var err error
 	switch q.Question {
 	case Count:
-		n := float64(g.pane.Events())
-		a.estimate(widened(sketches.Estimate{Value: n, Low: n, High: n, Exact: true}, unread, false))
+		a.estimate(widened(g.mixture.Events(q.Confidence), g.unread, false))
 	case Distinct:
-		a.estimate(widened(g.pane.Distinct(p.sketch, q.Confidence), unread, false))
+		a.estimate(widened(g.mixture.Distinct(p.sketch, q.Confidence), g.unread, false))
 	case Sum:
-		a.estimate(p.sum(g, unread))
+		a.estimate(p.sum(g))
 	case Frequency:
-		err = p.frequency(a, g, unread)
+		err = p.frequency(a, g)
 	case Contains:
-		err = p.contains(a, g, unread)
+		err = p.contains(a, g)
 	case TopK:
-		err = p.top(a, g, unread)
+		err = p.top(a, g)
 	case Sample:
-		err = p.sample(a, g, unread)
+		err = p.sample(a, g)
 	}
 	return a, err
 }
@@ -53,7 +51,7 @@ func (p *plan) cover(a *Answer, g *gathered) {
 	c := &a.Coverage
 	c.Missing = []int{}
 	c.Partitions = len(g.positions)
-	c.Events, c.Late = g.pane.Events(), g.pane.Late()
+	c.Events, c.Late = g.pane().Events(), g.pane().Late()
 	a.Offsets = make(map[string]uint64, len(g.positions))
 	var applied uint64
 	watermark, any := int64(math.MaxInt64), false
@@ -82,7 +80,7 @@ func (p *plan) cover(a *Answer, g *gathered) {
 		a.To = moment(to)
 	}
 	// Events up to the end of the last pane can still change the answer.
-	a.Final = p.question.To != nil && bounded && any && watermark >= max(to, *p.question.To) && c.Owed == 0
+	a.Final = p.question.To != nil && bounded && any && watermark >= max(to, *p.question.To) && g.deferred == 0
 }
 
 // covered is the span of the answer: what was asked for, widened to whole
@@ -154,13 +152,13 @@ func (a *Answer) estimate(e sketches.Estimate) {
 // sum is the decayed sum; values that were not read can move it either way, so
 // its interval is open while there are any. So it is for a decay by factor over
 // a pane that keys share: there the events of one key have aged those of others.
-func (p *plan) sum(g *gathered, unread uint64) sketches.Estimate {
+func (p *plan) sum(g *gathered) sketches.Estimate {
 	at := p.at
-	if _, greatest := g.pane.Times(); !p.atGiven && g.pane.Events() > 0 {
+	if _, greatest := g.pane().Times(); !p.atGiven && g.pane().Events() > 0 {
 		at = max(at, greatest) // events that were applied after the plan was made
 	}
-	e := g.pane.Sum(p.sketch, at)
-	if unread > 0 || g.mixed {
+	e := g.mixture.Sum(p.sketch, at, p.question.Confidence)
+	if g.unread > 0 || g.mixed {
 		e.Low, e.High, e.Exact = math.Inf(-1), math.Inf(1), false
 	}
 	return e
@@ -168,13 +166,13 @@ func (p *plan) sum(g *gathered, unread uint64) sketches.Estimate {
 
 func (p *plan) weighted() bool { return p.view.Layout().Specs()[p.sketch].Weight >= 0 }
 
-func (p *plan) frequency(a *Answer, g *gathered, unread uint64) error {
+func (p *plan) frequency(a *Answer, g *gathered) error {
 	items := make([]Item, len(p.items))
 	a.Exact = true
 	for i, it := range p.items {
-		e := g.pane.Frequency(p.sketch, it.hash, p.question.Confidence)
+		e := g.mixture.Frequency(p.sketch, it.hash, p.question.Confidence)
 		if it.hash != 0 { // a null is never counted
-			e = widened(e, unread, p.weighted())
+			e = widened(e, g.unread, p.weighted())
 		}
 		text, err := event.ItemJSON(nil, it.bytes)
 		if err != nil {
@@ -188,54 +186,52 @@ func (p *plan) frequency(a *Answer, g *gathered, unread uint64) error {
 }
 
 // contains answers no only when nothing that was left out could be the item.
-func (p *plan) contains(a *Answer, g *gathered, unread uint64) error {
+func (p *plan) contains(a *Answer, g *gathered) error {
 	hashes := make([]uint64, len(p.items))
 	for i := range p.items {
 		hashes[i] = p.items[i].hash
 	}
-	seen, rate := g.pane.ContainsAll(p.sketch, hashes)
+	found, rate := g.mixture.ContainsAll(p.sketch, hashes)
 	items := make([]Item, len(p.items))
-	a.Exact = unread == 0 && rate == 0
+	a.Exact = g.deferred == 0 && g.unread == 0 && rate == 0
 	for i, it := range p.items {
 		text, err := event.ItemJSON(nil, it.bytes)
 		if err != nil {
 			return err
 		}
-		answer := "no"
-		switch {
-		case seen[i]:
-			answer = "maybe"
-		case unread > 0 && it.hash != 0:
-			answer = "unknown"
+		answer := found[i]
+		if answer == sketches.No && g.unread > 0 && it.hash != 0 {
+			answer = sketches.Unknown
 		}
-		items[i] = Item{Item: text, Answer: answer, FalsePositiveRate: number(rate)}
+		items[i] = Item{Item: text, Answer: answer.String(), FalsePositiveRate: number(rate)}
 	}
 	a.Items = &items
 	return nil
 }
 
-func (p *plan) top(a *Answer, g *gathered, unread uint64) error {
-	top, bound, exact := g.pane.TopK(p.sketch, p.question.K)
+func (p *plan) top(a *Answer, g *gathered) error {
+	top, bound, exact := g.mixture.TopK(p.sketch, p.question.K, p.question.Confidence)
 	items := make([]Item, len(top))
 	for i, c := range top {
-		e := widened(c.Estimate, unread, p.weighted())
+		e := widened(c.Estimate, g.unread, p.weighted())
 		text, err := event.ItemJSON(nil, c.Item)
 		if err != nil {
 			return err
 		}
 		items[i] = Item{Item: text, Estimate: number(e.Value), Low: number(e.Low), High: number(e.High)}
 	}
-	if unread > 0 {
-		if bound += float64(unread); p.weighted() {
+	if g.unread > 0 {
+		if bound += float64(g.unread); p.weighted() {
 			bound = math.Inf(1)
 		}
 	}
-	a.Items, a.ErrorBound, a.Exact = &items, number(bound), exact && unread == 0
+	a.Items, a.ErrorBound, a.Exact = &items, number(bound), exact && g.unread == 0
 	return nil
 }
 
-func (p *plan) sample(a *Answer, g *gathered, unread uint64) error {
-	sample, population := g.pane.Sample(p.sketch, p.question.N)
+func (p *plan) sample(a *Answer, g *gathered) error {
+	sample, n := g.mixture.Sample(p.sketch, p.question.N, p.question.Confidence)
+	n = widened(n, g.unread, false)
 	items := make([]Item, len(sample))
 	for i, b := range sample {
 		text, err := event.ItemJSON(nil, b)
@@ -244,6 +240,10 @@ func (p *plan) sample(a *Answer, g *gathered, unread uint64) error {
 		}
 		items[i] = Item{Item: text, bare: true}
 	}
-	a.Items, a.Population, a.Exact = &items, &population, unread == 0 && uint64(len(sample)) == population
+	population := uint64(math.Round(n.Value))
+	a.Items, a.Population, a.Exact = &items, &population, n.Exact && uint64(len(sample)) == population
+	if !n.Exact { // the population is an estimate
+		a.Low, a.High = number(n.Low), number(n.High)
+	}
 	return nil
 }

@@ -21,7 +21,7 @@ type wide struct {
 type wideColumn struct {
 	table    *table // nil: empty
 	promoted bool
-	trust trust // of a promoted column; see writeback.go
+	trust    trust // of a promoted column; see writeback.go
 }
 
 // sketchAs returns sketch i, nil if nothing was counted in it yet.
@@ -189,7 +189,6 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		t = newTable(plan)
 		w.columns[column].table = t
 	}
-	var scratch []byte
 	hashes := r.Hashes[column][first:]
 	for i, x := range hashes {
 		if x == 0 {
@@ -202,8 +201,8 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		} else {
 			words = t.open(x)
 			if plan.items {
-				scratch = r.Items[column].AppendItem(scratch[:0], r.Index[first+i])
-				t.putItem(scratch)
+				r.scratch = r.Items[column].AppendItem(r.scratch[:0], r.Index[first+i])
+				t.putItem(r.scratch)
 			}
 		}
 		words[1]++
