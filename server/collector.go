@@ -13,15 +13,18 @@ import (
 type stateCollector struct {
 	server *Server
 	uptime *prometheus.Desc
-	intake map[string]*prometheus.Desc
-	stream map[string]*prometheus.Desc
-	view   map[string]*prometheus.Desc
+	// healing is by view.
+	healing *prometheus.Desc
+	intake  map[string]*prometheus.Desc
+	stream  map[string]*prometheus.Desc
+	view    map[string]*prometheus.Desc
 }
 
 func newStateCollector(s *Server) *stateCollector {
 	c := &stateCollector{
 		server: s, intake: make(map[string]*prometheus.Desc), stream: make(map[string]*prometheus.Desc), view: make(map[string]*prometheus.Desc),
-		uptime: prometheus.NewDesc("uptime_seconds", "Time since the server began.", nil, nil),
+		uptime:  prometheus.NewDesc("uptime_seconds", "Time since the server began.", nil, nil),
+		healing: prometheus.NewDesc("view_healing_events", "Events a second that a view pays for of what it owes.", []string{"view"}, nil),
 	}
 	for name, help := range map[string]string{
 		"requests_total":        "Requests to append events that were taken.",
@@ -50,6 +53,7 @@ func newStateCollector(s *Server) *stateCollector {
 		"lost_events":       "Events that left the log before a view applied them.",
 		"late_events":       "Events that came behind the watermark.",
 		"rate":              "Share of new events that a view applies at once.",
+		"lag_seconds":       "Time since the oldest record arrived that a view has not read; 0 when it has read all.",
 		"watermark_seconds": "Watermark of a view's partition, Unix seconds; absent before any event.",
 		"keys":              "Keys of a view's partition.",
 		"panes":             "Panes of a view's partition.",
@@ -63,6 +67,7 @@ func newStateCollector(s *Server) *stateCollector {
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.uptime
+	out <- c.healing
 	for _, all := range []map[string]*prometheus.Desc{c.intake, c.stream, c.view} {
 		for _, one := range all {
 			out <- one
@@ -105,10 +110,12 @@ func (c *stateCollector) collectStreams(out chan<- prometheus.Metric) {
 
 func (c *stateCollector) collectViews(out chan<- prometheus.Metric) {
 	for _, v := range c.server.config.Views.List() {
-		for _, p := range c.server.stateOf(v).Partitions {
+		state := c.server.stateOf(v)
+		out <- prometheus.MustNewConstMetric(c.healing, prometheus.GaugeValue, state.Healing.Speed, v.Name())
+		for _, p := range state.Partitions {
 			values := map[string]float64{
 				"offset": float64(p.Offset), "lag_records": float64(p.Lag), "applied_events": float64(p.Applied), "owed_events": float64(p.Owed),
-				"lost_events": float64(p.Lost), "late_events": float64(p.Late), "rate": p.Rate,
+				"lost_events": float64(p.Lost), "late_events": float64(p.Late), "rate": p.Rate, "lag_seconds": p.Seconds,
 				"keys": float64(p.Keys), "panes": float64(p.Panes), "bytes": float64(p.Bytes),
 			}
 			if p.Watermark != nil {

@@ -79,6 +79,9 @@ type viewStatus struct {
 	Lost      uint64  `json:"lost"`
 	Rate      float64 `json:"rate"`
 	Watermark *string `json:"watermark"`
+
+	LagSeconds float64      `json:"lag_seconds"`
+	Healing    healingState `json:"healing"`
 }
 
 func (s *Server) getStatus(r *request) error {
@@ -107,7 +110,7 @@ func (s *Server) getStatus(r *request) error {
 		state := s.stateOf(v)
 		one := viewStatus{
 			Name: v.Name(), Stream: v.Definition().Stream, Keys: state.Keys, Panes: state.Panes, Bytes: state.Bytes,
-			Owed: state.Owed, Lost: state.Lost, Rate: state.Rate,
+			Owed: state.Owed, Lost: state.Lost, Rate: state.Rate, LagSeconds: state.LagSeconds, Healing: state.Healing,
 		}
 		var least int64 // watermark
 		for _, p := range state.Partitions {

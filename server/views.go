@@ -17,7 +17,9 @@ type viewState struct {
 	Bytes      int64        `json:"bytes"`
 	Owed       uint64       `json:"owed"`
 	Lost       uint64       `json:"lost"`
-	Rate       float64      `json:"rate"` // the least of any partition
+	Rate       float64      `json:"rate"`        // the least of any partition
+	LagSeconds float64      `json:"lag_seconds"` // the greatest of any partition
+	Healing    healingState `json:"healing"`
 	Partitions []shardState `json:"partitions"`
 }
 
@@ -25,7 +27,8 @@ type viewState struct {
 type shardState struct {
 	Partition int     `json:"partition"`
 	Offset    uint64  `json:"offset"`
-	Lag       uint64  `json:"lag"` // records behind the log's end
+	Lag       uint64  `json:"lag"`         // records behind the log's end
+	Seconds   float64 `json:"lag_seconds"` // since the oldest record arrived that is not read
 	Watermark *string `json:"watermark"`
 	Rate      float64 `json:"rate"`
 	Applied   uint64  `json:"applied"` // events
@@ -40,10 +43,28 @@ type shardState struct {
 	watermark int64 // Unix ms, when Watermark is there
 }
 
+// healingState says how fast a view pays what it owes.
+type healingState struct {
+	Owed    uint64   `json:"owed"`              // events passed over or sampled, and not paid for yet
+	Percent float64  `json:"past_percent"`      // applied of what the log held when the view was made
+	Speed   float64  `json:"events_per_second"` // paid for
+	Left    *float64 `json:"seconds_left"`      // at that speed; null: it stands still
+}
+
+func healingOf(v *view.View) healingState {
+	h := v.Healing()
+	state := healingState{Owed: h.Owed, Percent: h.Percent, Speed: h.Speed}
+	if h.Left >= 0 {
+		left := h.Left.Seconds()
+		state.Left = &left
+	}
+	return state
+}
+
 // stateOf reads how far a view is. Keys are added up over partitions: one that
 // has events in several is counted in each.
 func (s *Server) stateOf(v *view.View) viewState {
-	state := viewState{Rate: 1, Partitions: []shardState{}}
+	state := viewState{Rate: 1, Healing: healingOf(v), Partitions: []shardState{}}
 	// A stream that is being deleted has no tails; its views still have state.
 	tails, _ := s.config.Streams.Tails(v.Definition().Stream)
 	for _, shard := range v.Partitions() {
@@ -52,6 +73,9 @@ func (s *Server) stateOf(v *view.View) viewState {
 			Partition: p.Partition, Offset: p.Offset, Rate: p.Rate, Applied: p.Applied, Owed: p.Owed, Lost: p.Lost, Late: p.Late,
 			Overflow: p.Overflow, Keys: p.Keys, Panes: p.Panes, Bytes: p.Bytes,
 		}
+		behind, _ := shard.Behind()
+		one.Seconds = behind.Seconds()
+		state.LagSeconds = max(state.LagSeconds, one.Seconds)
 		if p.HasEvents {
 			text := rfc3339(p.Watermark)
 			one.Watermark, one.watermark = &text, p.Watermark

@@ -68,6 +68,10 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 		return n, fmt.Errorf("opening the views: %w", err)
 	}
 	n.streams.OnChange(n.views.StreamChanged)
+	n.streams.WatchBacklog(func(stream string) ingest.Behind {
+		age, bytes := n.views.Behind(stream)
+		return ingest.Behind{Age: age, Bytes: bytes}
+	})
 	queries, err := query.New(query.Config{Views: n.views})
 	if err != nil {
 		return n, err

@@ -116,6 +116,20 @@ func (t *Tail) TimesAfter(offset uint64) (least, greatest int64, known bool) {
 	return least, greatest, true
 }
 
+// ArrivalAfter returns when the first record after an offset arrived, Unix ms,
+// as long as the tail keeps it; known is false when it does not, or when there
+// is none.
+func (t *Tail) ArrivalAfter(offset uint64) (ms int64, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	head := t.state.head.Offset
+	if offset >= head || offset+1 < t.cache.first(head) {
+		return 0, false
+	}
+	e := t.cache.at(offset + 1)
+	return e.Arrival, e.Arrival > 0
+}
+
 // First returns the offset of the first record that the log still has; one past
 // the end when there is none.
 func (t *Tail) First(ctx context.Context) (uint64, error) {

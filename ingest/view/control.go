@@ -61,6 +61,9 @@ func (s *Shard) decide(arrival int64) (shedding.Decision, error) {
 	if s.view.ordered() {
 		d = shedding.Decision{Strain: d.Strain}
 	}
+	if s.view.rejects() {
+		d.Rate, d.Skip = shedding.Full, 0
+	}
 	if d.Rate == shedding.Nothing {
 		d.Skip = o.Backlog // there is no point in reading what is not applied
 	}

@@ -30,6 +30,7 @@ type testStreams struct {
 	mu       sync.Mutex
 	tails    map[string][]*eventlog.Tail
 	lateness time.Duration
+	rejects  bool
 }
 
 func newTestStreams(t *testing.T) *testStreams {
@@ -80,6 +81,8 @@ func (s *testStreams) Tails(stream string) ([]*eventlog.Tail, error) {
 	}
 	return slices.Clone(tails), nil
 }
+
+func (s *testStreams) Rejects(string) (bool, error) { return s.rejects, nil }
 
 func (s *testStreams) Lateness(string) (time.Duration, error) {
 	s.mu.Lock()

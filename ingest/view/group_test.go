@@ -11,6 +11,7 @@ import (
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/shedding"
 )
 
 func TestGroupAgainstMap(t *testing.T) {
@@ -173,7 +174,7 @@ func BenchmarkApply(b *testing.B) {
 			for b.Loop() {
 				for _, batch := range batches {
 					offset++
-					if err := shard.apply(entryOf(offset, batch)); err != nil {
+					if err := shard.apply(entryOf(offset, batch), shedding.Full); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -48,7 +48,8 @@ type Shard struct {
 
 	worker *worker // nil: it has none; guarded by Views.mu
 
-	epoch atomic.Uint32 // counts commits
+	epoch   atomic.Uint32 // counts commits
+	arrival atomic.Int64  // of the newest record taken, Unix ms; 0: none since the start
 	healingProgress
 
 	mu       sync.RWMutex // the worker holds it to change what follows

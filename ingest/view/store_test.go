@@ -18,6 +18,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
 
@@ -306,7 +307,7 @@ func BenchmarkPanes(b *testing.B) {
 			events = append(events, at(fmt.Sprintf("k%03d", k), float64(m))...)
 		}
 	}
-	if err := s.apply(entryOf(1, batchOf(b, events))); err != nil {
+	if err := s.apply(entryOf(1, batchOf(b, events)), shedding.Full); err != nil {
 		b.Fatal(err)
 	}
 	k := key("k500")

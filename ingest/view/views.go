@@ -32,6 +32,9 @@ type Streams interface {
 	// Lateness returns how far behind the greatest event time an event may be
 	// without being late.
 	Lateness(stream string) (time.Duration, error)
+	// Rejects tells whether a stream refuses events when views fall behind, so that
+	// they need not and do not shed.
+	Rejects(stream string) (bool, error)
 }
 
 // Config is what Views are made of.
@@ -97,6 +100,7 @@ type Views struct {
 	override    func(s *Shard, d shedding.Decision) shedding.Decision
 	logger      *slog.Logger
 
+	began     time.Time
 	progress  *progress
 	strains   strains
 	held      atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
@@ -163,6 +167,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 	if v.clock == nil {
 		v.clock = time.Now
 	}
+	v.began = v.clock()
 	if v.commitEvery == 0 {
 		v.commitEvery = defaultCommitEvery
 	}

@@ -215,6 +215,7 @@ func (s *Shard) take(ctx context.Context, e eventlog.Entry) error {
 		s.control.taken += uint64(e.Batch.Rows())
 		s.control.busy += max(v.clock().Sub(began), 0)
 	}
+	s.arrivedAt(e.Arrival)
 	s.pin()
 	if d.Skip > 0 {
 		if err := s.skipBacklog(ctx); err != nil {
