@@ -22,6 +22,8 @@ const (
 	// so that no number of events makes a sum overflow.
 	decayLimit = 0x1p960
 
+	decayLimitBits = uint64(960+1023) << 52 // its bits, which order magnitudes as numbers do
+
 	// decayTimeLimit bounds times, in milliseconds on both sides of 1970, so
 	// that differences of them do not overflow. It is 73 million years.
 	decayTimeLimit = int64(1) << 61
@@ -118,7 +120,8 @@ func (s *HalfLifeSum) addBlock(times []int64, values []float64) {
 	values = values[:len(times)]
 	for i, t := range times {
 		v := values[i]
-		if rest := uint64(t - start); rest < length && math.Abs(v) <= decayLimit {
+		rest := uint64(t - start)
+		if rest < length && math.Float64bits(v)<<1 <= decayLimitBits<<1 {
 			// Fast path: a usable value within the landmark's half-life.
 			part += float64(v * h.power(int64(rest)))
 		} else if usable(v) {

@@ -33,21 +33,28 @@ func (h *HotList) refilter() {
 // columnScratch is what parting a column takes besides the list. hits is all
 // zero between uses.
 type columnScratch struct {
-	candidates, misses []int32  // rows
-	strays             []int32  // rows of candidates without an entry, rising
-	hits               []uint32 // by slot of the hot list's table
-	touched            []int32  // slots that were hit
-	hashes             []uint64
-	index              []int32
-	paid               []uint64
-	counts             []int64
+	candidates []int32  // rows, rising
+	strays     []int32  // which candidates turned out to have no entry, rising
+	missed     choice   // the rows that are not candidates
+	others     choice   // missed and strays, in order
+	hits       []uint32 // by slot of the hot list's table
+	touched    []int32  // slots that were hit
+	paid       []uint64
+	counts     []int64
+}
+
+// choice is some of a column's rows.
+type choice struct {
+	hashes []uint64
+	index  []int32 // as Rows.Index
 }
 
 // fit makes room for a column of n rows on a table of so many slots.
 func (s *columnScratch) fit(n, slots int) {
 	if len(s.candidates) < n {
-		s.candidates, s.misses = make([]int32, n), make([]int32, n)
-		s.hashes, s.index = make([]uint64, n), make([]int32, n)
+		s.candidates = make([]int32, n)
+		s.missed = choice{make([]uint64, n), make([]int32, n)}
+		s.others = choice{make([]uint64, n), make([]int32, n)}
 	}
 	if len(s.hits) < slots {
 		s.hits, s.touched = make([]uint32, slots), make([]int32, slots)
@@ -55,26 +62,26 @@ func (s *columnScratch) fit(n, slots int) {
 }
 
 // hit finds the items that have an entry and counts their occurrences in
-// s.hits, by slot, without counting them in the list yet. It returns the hashes
-// and rows of all others, in order, and the slots touched.
-func (h *HotList) hit(s *columnScratch, column []uint64, index []int32) (hashes []uint64, rows []int32, touched []int32) {
+// s.hits, by slot, without counting them in the list yet. It returns all other
+// rows, in order, and the slots touched.
+func (h *HotList) hit(s *columnScratch, column []uint64, index []int32) (others choice, touched []int32) {
 	if h.filter == nil {
 		h.refilter()
 	}
 	s.fit(len(column), len(h.tags))
-	candidates, misses := h.part(s, column)
+	candidates, missed := h.part(s, column, index)
 	tags, hits := h.tags, s.hits[:len(h.tags)]
 	mask := uint64(len(tags) - 1)
 	s.strays = s.strays[:0]
 	n := 0
-	for _, i := range candidates {
+	for k, i := range candidates {
 		x := column[i]
 		j := x & mask
 		for tags[j] != x && tags[j] != 0 {
 			j = (j + 1) & mask
 		}
 		if tags[j] != x || x == 0 {
-			s.strays = append(s.strays, i)
+			s.strays = append(s.strays, int32(k))
 			continue
 		}
 		s.touched[n] = int32(j)
@@ -83,46 +90,40 @@ func (h *HotList) hit(s *columnScratch, column []uint64, index []int32) (hashes 
 		}
 		hits[j]++
 	}
-	hashes, rows = s.gather(column, index, misses)
-	return hashes, rows, s.touched[:n]
-}
-
-// gather fetches the hashes and rows of the misses. Strays go back to where they
-// were among them: what follows depends upon order, and must not depend upon
-// what a filter mistakes.
-func (s *columnScratch) gather(column []uint64, index, misses []int32) ([]uint64, []int32) {
-	n := len(misses) + len(s.strays)
-	hashes, rows := s.hashes[:n], s.index[:n]
-	index = index[:len(column)]
-	n = 0
-	for _, stray := range append(s.strays, int32(len(column))) {
-		before := 0
-		for before < len(misses) && misses[before] < stray {
-			i := misses[before]
-			hashes[n], rows[n] = column[i], index[i]
-			before, n = before+1, n+1
-		}
-		misses = misses[before:]
-		if int(stray) < len(column) {
-			hashes[n], rows[n] = column[stray], index[stray]
-			n++
-		}
-	}
-	return hashes, rows
+	return s.rejoin(missed, column, index), s.touched[:n]
 }
 
 // part separates the rows whose items may have an entry from those that have none.
-func (h *HotList) part(s *columnScratch, column []uint64) (candidates, misses []int32) {
-	candidates, misses = s.candidates[:len(column)], s.misses[:len(column)]
+func (h *HotList) part(s *columnScratch, column []uint64, index []int32) (candidates []int32, missed choice) {
+	n := len(column)
+	candidates, hashes, rows, index := s.candidates[:n], s.missed.hashes[:n], s.missed.index[:n], index[:n]
 	filter, mask := h.filter, uint64(len(h.filter)-1)
 	a, b := 0, 0
 	for i, x := range column {
 		candidate := int(filter[x>>20&mask] >> (x >> 44 & 63) & 1)
-		candidates[a], misses[b] = int32(i), int32(i)
+		candidates[a], hashes[b], rows[b] = int32(i), x, index[i]
 		a += candidate
 		b += 1 - candidate
 	}
-	return candidates[:a], misses[:b]
+	return candidates[:a], choice{hashes[:b], rows[:b]}
+}
+
+// rejoin puts the strays back to where they were among the rows missed: what
+// follows depends upon order, and must not depend upon what a filter mistakes.
+func (s *columnScratch) rejoin(missed choice, column []uint64, index []int32) choice {
+	if len(s.strays) == 0 {
+		return missed
+	}
+	hashes, rows := s.others.hashes[:0], s.others.index[:0]
+	done := 0
+	for _, k := range s.strays {
+		i := s.candidates[k]
+		before := int(i - k) // of the i rows before it, k are candidates
+		hashes = append(append(hashes, missed.hashes[done:before]...), column[i])
+		rows = append(append(rows, missed.index[done:before]...), index[i])
+		done = before
+	}
+	return choice{append(hashes, missed.hashes[done:]...), append(rows, missed.index[done:]...)}
 }
 
 // settleHits counts in the list what hit has counted in s, and clears it.
@@ -153,8 +154,8 @@ func (h *HotList) admit(hashes []uint64, items Items, index []int32) {
 }
 
 // turnAway is the fast path of count for a full list: it puts items to the door
-// until it meets one that may be there already, or that has entered the table,
-// and returns how many it has counted.
+// until it meets one that is there already, or may have entered the table, and
+// returns how many it has counted.
 func (h *HotList) turnAway(hashes []uint64) (done int) {
 	if h.n < h.size {
 		return 0
@@ -163,23 +164,26 @@ func (h *HotList) turnAway(hashes []uint64) (done int) {
 	d.open(h.size)
 	waiting, next, heads := d.waiting, d.next[:len(d.waiting)], d.heads
 	filter, mask, homes := h.filter, uint64(len(h.filter)-1), uint64(len(d.heads)-1)
-	n := d.n
 	for _, x := range hashes {
-		home := x >> 24 & homes
-		other := waiting[heads[home]]
-		if other>>24&homes == home || filter[x>>20&mask]>>(x>>44&63)&1 != 0 || x == 0 {
+		if filter[x>>20&mask]>>(x>>44&63)&1 != 0 || x == 0 {
 			break
+		}
+		home, n, before := x>>24&homes, d.n, int32(-1)
+		if waiting[heads[home]]>>24&homes == home { // another of this home, or one of an epoch past
+			if d.find(x) >= 0 {
+				break
+			}
+			before = int32(d.head(int(home)))
 		}
 		done++
 		if n == len(waiting) { // the size+1st ends the epoch
 			h.offset = saturatingAdd(h.offset, 1)
-			n = 0
+			d.n = 0
 			continue
 		}
-		waiting[n], next[n], heads[home] = x, -1, uint16(n)
-		n++
+		waiting[n], next[n], heads[home] = x, before, uint16(n)
+		d.n = n + 1
 	}
-	d.n = n
 	h.total += uint64(done)
 	return done
 }

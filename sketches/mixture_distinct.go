@@ -20,9 +20,10 @@ import "math"
 // The difference costs no accuracy. In a register with the minimum of exponentials, the
 // minimum over a superset is uncorrelated to how much larger that over the subset
 // is, by lack of memory; estimates from it hence err by independent increments:
-// Var(P(S) - P(S')) = Var P(S) - Var P(S'). Added items x over B in m registers have
-// a variance of slope·x + curve·x² by that, to which sampling adds (1-r)x, and the interval
-// of x is where the estimate lies z deviations off, as in mixture_interval.go.
+// Var(P(S) - P(S')) = Var P(S) - Var P(S'). Items x added to B in m registers have
+// a variance of slope·x + curve·x² by that, to which sampling adds (1-r)x. The interval
+// of x is where the estimate lies z deviations off, as in mixture_interval.go, for the part
+// that is proportional to x, and for that to x² it is one in the logarithm.
 
 // Distinct estimates how many distinct items a KindHLL sketch has seen.
 func (m *Mixture) Distinct(sketch int, confidence float64) Estimate {
@@ -49,7 +50,7 @@ func (m *Mixture) Distinct(sketch int, confidence float64) Estimate {
 		t.below += square((added - low) / share)
 		t.above += square((high - added) / share)
 		events := newTally()
-		events.sampleEvents(s, float64(s.Kept()), z)
+		events.sampleEvents(s, float64(s.Kept()), deviate(joint(confidence, 2)))
 		t.ceiling += events.estimate(0).High
 	}
 	for _, s := range m.strata {
@@ -146,24 +147,32 @@ func (s *distinctSet) added(before, after float64, rate int, z float64) (added, 
 		curve = min(math.Exp(t)/2, hllError*hllError) / m
 	}
 	slope += 1 - math.Ldexp(1, -rate)
-	return added, score(added, -1, z, slope, curve), score(added, 1, z, slope, curve)
+	low = spread(added, score(added, -1, z, slope), z*z*curve)
+	return added, low, spread(added, score(added, 1, z, slope), z*z*curve)
 }
 
 // score is the x above (sign 1) or below (-1) a count at which the count, with
-// half of one for continuity, lies z deviations off x, if its variance at x is slope·x + curve·x².
-func score(count, sign, z, slope, curve float64) float64 {
+// half of one for continuity, lies z deviations off x, if its variance at x is slope·x.
+func score(count, sign, z, slope float64) float64 {
 	a := count + sign/2
 	if a <= 0 {
 		return 0
 	}
-	square := 1 - z*z*curve
-	if square <= 0.05 && sign > 0 {
-		return math.Inf(1)
-	}
-	b := a + z*z*slope/2
-	root := math.Sqrt(max(b*b-square*a*a, 0))
+	b := z * z * slope / 2
+	x := a + b + sign*math.Sqrt(b*(b+2*a))
 	if sign > 0 {
-		return max((b+root)/square, count)
+		return x
 	}
-	return min(max(a*a/(b+root), 0), count)
+	return min(max(x, 0), count)
+}
+
+// spread moves the end of an interval further off, for an error that is
+// proportional to x: that of registers, whose estimates are skewed, and nearly normal
+// in the logarithm. Squares of the distances are added, so there.
+func spread(count, end, square float64) float64 {
+	if count <= 0 || end <= 0 {
+		return end
+	}
+	distance := math.Log(end / count)
+	return count * math.Exp(math.Copysign(math.Sqrt(distance*distance+square), distance))
 }

@@ -21,7 +21,7 @@ type wide struct {
 type wideColumn struct {
 	table    *table // nil: empty
 	promoted bool
-	trust trust // of a promoted column; see writeback.go
+	trust    trust // of a promoted column; see writeback.go
 }
 
 // sketchAs returns sketch i, nil if nothing was counted in it yet.

@@ -44,7 +44,7 @@ func (w *wide) writeBack(l *Layout, column int, hashes []uint64, r *Rows, first 
 	s := l.columnScratch.Get().(*columnScratch)
 	defer l.columnScratch.Put(s)
 	index, items := r.Index[first:], r.Items[column]
-	missed, rows, touched := cache.hit(s, hashes, index)
+	others, touched := cache.hit(s, hashes, index)
 	w.payCountMins(l, plan, cache, s, touched)
 	cache.settleHits(s, touched)
 	for i := range l.specs {
@@ -55,13 +55,13 @@ func (w *wide) writeBack(l *Layout, column int, hashes []uint64, r *Rows, first 
 		case spec.weighted():
 			w.addTo(l, i, hashes, r, first)
 		case spec.Kind == KindHLL:
-			need[*HyperLogLog](w, l, i).AddHashes(missed)
+			need[*HyperLogLog](w, l, i).AddHashes(others.hashes)
 		case spec.Kind == KindBloom:
-			need[*Bloom](w, l, i).AddHashes(missed)
+			need[*Bloom](w, l, i).AddHashes(others.hashes)
 		case spec.Kind == KindCountMin:
-			need[*CountMin](w, l, i).AddHashes(missed, nil)
+			need[*CountMin](w, l, i).AddHashes(others.hashes, nil)
 		case i == plan.cache:
-			cache.admit(missed, items, rows)
+			cache.admit(others.hashes, items, others.index)
 		default: // another hot list
 			w.addTo(l, i, hashes, r, first)
 		}
