@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -60,7 +61,7 @@ func strictly(raw []byte, into any) error {
 		return fmt.Errorf("the body is not a JSON question: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("the body goes on after its JSON object")
+		return errors.New("the body goes on after its JSON object")
 	}
 	return nil
 }
@@ -90,6 +91,14 @@ func (b *body) question() (Question, error) {
 	if q.At != nil && q.Question != Sum {
 		faults = append(faults, fmt.Errorf("%s takes no at", abridged(q.Question)))
 	}
+	for _, one := range []struct {
+		name, of string
+		given    bool
+	}{{"k", TopK, b.K != nil}, {"n", Sample, b.N != nil}} {
+		if one.given && q.Question != one.of {
+			faults = append(faults, fmt.Errorf("%s takes no %s", abridged(q.Question), one.name))
+		}
+	}
 	for _, raw := range b.Key {
 		q.Key = append(q.Key, JSON(raw))
 	}
@@ -104,7 +113,7 @@ func (b *body) question() (Question, error) {
 	}
 	if b.Window != nil {
 		if q.Window = time.Duration(*b.Window); q.Window <= 0 {
-			faults = append(faults, fmt.Errorf("window must be longer than 0"))
+			faults = append(faults, errors.New("window must be longer than 0"))
 		}
 	}
 	if b.K != nil {

@@ -5,7 +5,9 @@
 //	question.go   what can be asked, and its checks
 //	params.go     a question from URL parameters
 //	body.go       a question from JSON
-//	engine.go     plan, gather, merge
+//	engine.go     the engine: plan, gather, reply
+//	plan.go       a question settled against its view
+//	gather.go     the panes of every partition, merged
 //	reply.go      from a merged pane to the answer of each question
 //	answer.go     the answer and its JSON
 //	series.go     an answer for each step of a span

@@ -84,11 +84,15 @@ func (e *Engine) Keys(ctx context.Context, viewName string, p map[string][]strin
 func (p *plan) keys(ctx context.Context, prefix string) ([]*Key, error) {
 	found := map[string]*Key{}
 	var keys []*Key
+	panes := 0
 	for _, shard := range p.view.Partitions() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		_, err := shard.Panes(nil, p.span, func(key []byte, _, _ int64, pane *sketches.Pane) error {
+			if panes++; panes%panesBetweenChecks == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
 			k, known := found[string(key)]
 			if !known {
 				values, err := event.TupleValues(key)

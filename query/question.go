@@ -96,9 +96,9 @@ func (q *Question) check() error {
 	var faults []error
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if !slices.Contains(Names, q.Question) {
-		add("question %q is not one of %s", q.Question, strings.Join(Names, ", "))
+		add("question %q is not one of %s", abridged(q.Question), strings.Join(Names, ", "))
 	}
-	if q.Confidence <= 0 || q.Confidence >= 1 {
+	if !(q.Confidence > 0 && q.Confidence < 1) { // NaN neither
 		add("confidence must lie between 0 and 1, both excluded; it is %v", q.Confidence)
 	}
 	if q.Window < 0 {
@@ -113,9 +113,9 @@ func (q *Question) check() error {
 	needsItems := q.Question == Frequency || q.Question == Contains
 	switch {
 	case needsItems && len(q.Items) == 0:
-		add("%s needs at least one item", q.Question)
+		add("%s needs at least one item", abridged(q.Question))
 	case !needsItems && len(q.Items) > 0:
-		add("%s takes no item", q.Question)
+		add("%s takes no item", abridged(q.Question))
 	case len(q.Items) > maxItems:
 		add("%d items are too many for one question; ask for at most %d at once", len(q.Items), maxItems)
 	}

@@ -3,6 +3,8 @@ package query
 import (
 	"encoding/json"
 	"math"
+	"strconv"
+	"time"
 
 	"sketchlog/ingest/event"
 	"sketchlog/sketches"
@@ -24,7 +26,7 @@ func (p *plan) reply(g *gathered) (*Answer, error) {
 		a.Key = key
 	}
 	p.cover(a, g)
-	unread := a.Coverage.Owed + a.Coverage.Lost + g.overflow
+	unread := a.Coverage.Owed + a.Coverage.Lost + g.shared
 	var err error
 	switch q.Question {
 	case Count:
@@ -56,7 +58,7 @@ func (p *plan) cover(a *Answer, g *gathered) {
 	var applied uint64
 	watermark, any := int64(math.MaxInt64), false
 	for _, at := range g.positions {
-		a.Offsets[partitionName(at.Partition)] = at.Offset
+		a.Offsets[strconv.Itoa(at.Partition)] = at.Offset
 		applied += at.Applied
 		c.Owed += at.Owed
 		c.Lost += at.Lost
@@ -72,33 +74,63 @@ func (p *plan) cover(a *Answer, g *gathered) {
 	if any {
 		a.Watermark = moment(watermark)
 	}
-	from, to := p.covered(g)
-	if from <= to {
-		if from != math.MinInt64 {
-			a.From = moment(from)
-		}
-		if to != math.MaxInt64 {
-			a.To = moment(to)
-		}
+	from, to, bounded := p.covered(g)
+	if from != math.MinInt64 && from != math.MaxInt64 {
+		a.From = moment(from)
 	}
-	a.Final = p.question.To != nil && any && watermark >= *p.question.To && c.Owed == 0
+	if to != math.MinInt64 && to != math.MaxInt64 {
+		a.To = moment(to)
+	}
+	// Events up to the end of the last pane can still change the answer.
+	a.Final = p.question.To != nil && bounded && any && watermark >= max(to, *p.question.To) && c.Owed == 0
 }
 
 // covered is the span of the answer: what was asked for, widened to whole
-// panes, and on an open side what the panes read cover.
-func (p *plan) covered(g *gathered) (from, to int64) {
-	from, to = g.from, g.to
-	if p.span.All {
-		return from, to
+// panes, and on a side that is open what the panes read cover. A side that
+// stays open is math.MinInt64 or math.MaxInt64, whichever. What is no longer
+// kept is not covered: a span that has been dropped altogether is empty. Bounded
+// tells that the question and the panes bound the end.
+func (p *plan) covered(g *gathered) (from, to int64, bounded bool) {
+	from, to = g.asked.From, g.asked.To
+	if from >= to { // a window before any event
+		return math.MinInt64, math.MaxInt64, false
 	}
-	f, t := p.view.Widen(p.span.From, p.span.To)
-	if p.span.From != math.MinInt64 && f != math.MinInt64 {
-		from = f
+	if bounded = to != math.MaxInt64; !bounded {
+		to = g.to
 	}
-	if p.span.To != math.MaxInt64 && t != math.MaxInt64 {
-		to = t
+	kept := min(p.kept(g), g.from)
+	if from == math.MinInt64 {
+		if from = g.from; from == math.MaxInt64 && bounded && kept != math.MinInt64 {
+			from = min(kept, to)
+		}
+		return from, to, bounded
 	}
-	return from, to
+	if kept > from {
+		if bounded && kept >= to {
+			return from, from, bounded
+		}
+		from = kept
+	}
+	return from, to, bounded
+}
+
+// kept is the beginning of the panes that every partition still keeps.
+func (p *plan) kept(g *gathered) int64 {
+	d := p.view.Definition()
+	keep, width := time.Duration(d.Keep), d.Pane.Width()
+	if n := len(d.Rollups); n > 0 {
+		keep, width = time.Duration(d.Rollups[n-1].Keep), time.Duration(d.Rollups[n-1].Pane)
+	}
+	from := int64(math.MinInt64)
+	if keep == 0 || width == 0 {
+		return from
+	}
+	for _, at := range g.positions {
+		if at.HasEvents {
+			from = max(from, floorTo(at.Greatest-keep.Milliseconds(), width.Milliseconds()))
+		}
+	}
+	return from
 }
 
 // widened makes room for events that the answer does not know: each of them
@@ -120,14 +152,15 @@ func (a *Answer) estimate(e sketches.Estimate) {
 }
 
 // sum is the decayed sum; values that were not read can move it either way, so
-// its interval is open while there are any.
+// its interval is open while there are any. So it is for a decay by factor over
+// a pane that keys share: there the events of one key have aged those of others.
 func (p *plan) sum(g *gathered, unread uint64) sketches.Estimate {
 	at := p.at
 	if _, greatest := g.pane.Times(); !p.atGiven && g.pane.Events() > 0 {
 		at = max(at, greatest) // events that were applied after the plan was made
 	}
 	e := g.pane.Sum(p.sketch, at)
-	if unread > 0 {
+	if unread > 0 || g.mixed {
 		e.Low, e.High, e.Exact = math.Inf(-1), math.Inf(1), false
 	}
 	return e
@@ -139,7 +172,10 @@ func (p *plan) frequency(a *Answer, g *gathered, unread uint64) error {
 	items := make([]Item, len(p.items))
 	a.Exact = true
 	for i, it := range p.items {
-		e := widened(g.pane.Frequency(p.sketch, it.hash, p.question.Confidence), unread, p.weighted())
+		e := g.pane.Frequency(p.sketch, it.hash, p.question.Confidence)
+		if it.hash != 0 { // a null is never counted
+			e = widened(e, unread, p.weighted())
+		}
 		text, err := event.ItemJSON(nil, it.bytes)
 		if err != nil {
 			return err
@@ -153,23 +189,26 @@ func (p *plan) frequency(a *Answer, g *gathered, unread uint64) error {
 
 // contains answers no only when nothing that was left out could be the item.
 func (p *plan) contains(a *Answer, g *gathered, unread uint64) error {
+	hashes := make([]uint64, len(p.items))
+	for i := range p.items {
+		hashes[i] = p.items[i].hash
+	}
+	seen, rate := g.pane.ContainsAll(p.sketch, hashes)
 	items := make([]Item, len(p.items))
-	a.Exact = unread == 0
+	a.Exact = unread == 0 && rate == 0
 	for i, it := range p.items {
-		maybe, rate := g.pane.Contains(p.sketch, it.hash)
 		text, err := event.ItemJSON(nil, it.bytes)
 		if err != nil {
 			return err
 		}
 		answer := "no"
 		switch {
-		case maybe:
+		case seen[i]:
 			answer = "maybe"
-		case unread > 0:
+		case unread > 0 && it.hash != 0:
 			answer = "unknown"
 		}
 		items[i] = Item{Item: text, Answer: answer, FalsePositiveRate: number(rate)}
-		a.Exact = a.Exact && rate == 0
 	}
 	a.Items = &items
 	return nil

@@ -9,8 +9,15 @@ import (
 	"sketchlog/ingest/event"
 )
 
-// maxPoints bounds the answers of one series.
-const maxPoints = 10_000
+// Limits of one series.
+const (
+	maxPoints      = 10_000
+	maxSeriesItems = 1_000_000 // that its answers may list together
+)
+
+// farthest bounds the moments of a series, in milliseconds around 1970, so that
+// steps do not overflow. It is 146 million years.
+const farthest = math.MaxInt64 / 2
 
 // Series is an answer for each step of a span, in time order, empty steps
 // included.
@@ -71,12 +78,17 @@ func (e *Engine) series(ctx context.Context, q Question, step time.Duration) (*S
 	if from >= to {
 		return out, nil
 	}
+	from, to = max(from, -farthest), min(to, farthest)
 	width := step.Milliseconds()
 	first, last := floorTo(from, width), floorTo(to-1, width)
-	if n := (last-first)/width + 1; n > maxPoints {
+	n := (uint64(last)-uint64(first))/uint64(width) + 1 // the difference holds whatever the signs
+	if n > maxPoints {
 		return nil, invalid(fmt.Errorf("the span has %d steps of %s, and a series has at most %d; ask for a shorter span or a longer step", n, event.Duration(step), maxPoints))
 	}
-	for at := first; at <= last; at += width {
+	if listed := n * uint64(q.listed()); listed > maxSeriesItems {
+		return nil, invalid(fmt.Errorf("%d steps of %d items each are more than the %d that a series may list; ask for fewer items, a shorter span or a longer step", n, q.listed(), maxSeriesItems))
+	}
+	for at := first; ; at += width {
 		start, end := at, at+width
 		q.Window, q.From, q.To = 0, &start, &end
 		point, err := e.Answer(ctx, q)
@@ -84,8 +96,21 @@ func (e *Engine) series(ctx context.Context, q Question, step time.Duration) (*S
 			return nil, err
 		}
 		out.Points = append(out.Points, point)
+		if at >= last {
+			return out, nil
+		}
 	}
-	return out, nil
+}
+
+// listed is how many items an answer to q lists at most.
+func (q *Question) listed() int {
+	switch q.Question {
+	case TopK:
+		return q.K
+	case Sample:
+		return q.N
+	}
+	return len(q.Items)
 }
 
 // extent is the span of a series: the one asked for, and where it is open the

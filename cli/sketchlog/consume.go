@@ -20,6 +20,7 @@ func consumeCommand(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer c.Close()
 			events, err := c.Events(cmd.Context(), args[0], client.EventsOptions{Partition: partition, From: from, Limit: limit})
 			if err != nil {
 				return err

@@ -95,7 +95,9 @@ func (d *demo) run(ctx context.Context, listenGiven bool) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	played := make(chan error, 1)
+	came := false
 	err = runNode(ctx, d.node, func(address string) {
+		came = true
 		go func() { // awaited below
 			err := d.play(ctx, address)
 			if d.exit || err != nil {
@@ -105,12 +107,11 @@ func (d *demo) run(ctx context.Context, listenGiven bool) (err error) {
 		}()
 	})
 	stop()
-	select {
-	case failed := <-played:
-		if !errors.Is(failed, context.Canceled) {
-			err = errors.Join(failed, err)
-		}
-	case <-time.After(5 * time.Second): // the node never came up, and err says why
+	if !came { // and err says why
+		return err
+	}
+	if failed := <-played; !errors.Is(failed, context.Canceled) {
+		err = errors.Join(failed, err)
 	}
 	return err
 }
@@ -324,11 +325,11 @@ type span struct{ from, to int64 }
 func (s span) holds(at int64) bool { return at >= s.from && at < s.to }
 
 func spanOf(a answer) (span, error) {
-	from, err := time.Parse(time.RFC3339, a.From)
+	from, err := time.Parse(time.RFC3339, string(a.From))
 	if err != nil {
 		return span{}, fmt.Errorf("the answer's span: %w", err)
 	}
-	to, err := time.Parse(time.RFC3339, a.To)
+	to, err := time.Parse(time.RFC3339, string(a.To))
 	if err != nil {
 		return span{}, fmt.Errorf("the answer's span: %w", err)
 	}

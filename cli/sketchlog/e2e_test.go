@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -63,6 +64,46 @@ func startProcess(t *testing.T, flags ...string) *process {
 		}
 	})
 	return p
+}
+
+// cli runs a command against the server; its input may be empty.
+func (p *process) cli(input string, args ...string) (code int, stdout, stderr string) {
+	p.t.Helper()
+	return command(p.t, input, append(args, "--addr", p.address())...)
+}
+
+// done runs a command that has to succeed and returns its standard output.
+func (p *process) done(args ...string) string {
+	p.t.Helper()
+	code, out, errs := p.cli("", args...)
+	if code != exitDone {
+		p.t.Fatalf("%s: exit code %d, %s; the server's log: %s", strings.Join(args, " "), code, errs, p.stderr)
+	}
+	return out
+}
+
+// json is done with -o json, decoded into out.
+func (p *process) json(out any, args ...string) {
+	p.t.Helper()
+	text := p.done(append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		p.t.Fatalf("%s: %v in %s", strings.Join(args, " "), err, text)
+	}
+}
+
+// command runs the program under test.
+func command(t *testing.T, input string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary, args...)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var out, errs bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(input), &out, &errs
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return c.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 func (p *process) address() string { return p.url.Load().(string) }

@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,14 +47,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
 		return exitDone
-	}
-	fmt.Fprintf(stderr, "sketchlog: %v\n", err)
-	if errors.Is(err, errUsage) {
-		fmt.Fprintln(stderr, "Run the command with --help to see how it is used.")
+	case errors.Is(err, errUsage):
+		note(stderr, "sketchlog: %s\nUsage: %s\nMore:  %s --help", printableLines(err.Error()), cmd.UseLine(), cmd.CommandPath())
 		return exitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		note(stderr, "sketchlog: interrupted")
+	default:
+		note(stderr, "sketchlog: %s", printableLines(err.Error()))
 	}
 	return exitRefused
 }
@@ -85,7 +89,7 @@ func newRoot() *cobra.Command {
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return asUsage(err)
+			return asUsage(errors.New(strings.NewReplacer("arg(s)", "words", "accepts", "it takes").Replace(err.Error())))
 		}
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -16,14 +15,15 @@ type answer struct {
 	Question   string            `json:"question"`
 	Sketch     string            `json:"sketch"`
 	Key        []json.RawMessage `json:"key"`
-	From       string            `json:"from"`
-	To         string            `json:"to"`
+	From       moment            `json:"from"`
+	To         moment            `json:"to"`
 	Estimate   *float64          `json:"estimate"`
 	Low        *float64          `json:"low"`
 	High       *float64          `json:"high"`
 	Items      []json.RawMessage `json:"items"`
 	ErrorBound *float64          `json:"error_bound"`
 	Population *uint64           `json:"population"`
+	Ignored    uint64            `json:"ignored"`
 	Confidence float64           `json:"confidence"`
 	Exact      bool              `json:"exact"`
 	Coverage   struct {
@@ -35,7 +35,7 @@ type answer struct {
 		Overflow bool    `json:"overflow"`
 		Missing  []int   `json:"missing"`
 	} `json:"coverage"`
-	Watermark string `json:"watermark"`
+	Watermark moment `json:"watermark"`
 	Final     bool   `json:"final"`
 }
 
@@ -73,7 +73,10 @@ func (a *answer) table(w io.Writer) error {
 			return fmt.Errorf("reading an item of the answer: %w", err)
 		}
 		if a.Question == "contains" {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", plainText(i.Item), i.Answer, figure(i.FalsePositiveRate))
+			if i.Answer == "maybe" && i.FalsePositiveRate != nil && *i.FalsePositiveRate == 0 {
+				i.Answer = "yes" // of a small key every item is known
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", plainText(i.Item), printable(i.Answer), figure(i.FalsePositiveRate))
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plainText(i.Item), figure(i.Estimate), figure(i.Low), figure(i.High))
@@ -88,26 +91,36 @@ func (a *answer) table(w io.Writer) error {
 // trust is the line under a table.
 func (a *answer) trust() string {
 	var s strings.Builder
-	if a.Exact {
-		s.WriteString("exact")
-	} else {
-		fmt.Fprintf(&s, "%.4g%% confidence", 100*a.Confidence)
+	sure := a.Question == "contains" || a.Question == "sample" || a.Question == "topk" // needs no confidence
+	switch {
+	case a.Exact:
+		s.WriteString("exact · ")
+	case !sure:
+		fmt.Fprintf(&s, "%.4g%% confidence · ", 100*a.Confidence)
 	}
-	fmt.Fprintf(&s, " · %d events", a.Coverage.Events)
+	s.WriteString(eventsText(a.Coverage.Events))
 	if a.Population != nil {
 		fmt.Fprintf(&s, " · sampled from %d", *a.Population)
 	}
-	if a.ErrorBound != nil {
-		fmt.Fprintf(&s, " · an item that is not listed was counted at most %s times more than the list shows", figure(a.ErrorBound))
+	if a.ErrorBound != nil && *a.ErrorBound > 0 {
+		fmt.Fprintf(&s, " · counts are off by at most %s", figure(a.ErrorBound))
 	}
-	if a.From != "" {
+	switch {
+	case a.From != "" && a.To != "":
 		fmt.Fprintf(&s, " · %s to %s", a.From, a.To)
+	case a.From != "":
+		fmt.Fprintf(&s, " · from %s", a.From)
+	case a.To != "":
+		fmt.Fprintf(&s, " · to %s", a.To)
+	}
+	if a.Ignored > 0 {
+		fmt.Fprintf(&s, " · %d without a usable weight", a.Ignored)
 	}
 	if a.Coverage.Owed > 0 {
-		fmt.Fprintf(&s, " · %d events not applied yet", a.Coverage.Owed)
+		fmt.Fprintf(&s, " · %s not applied yet", eventsText(a.Coverage.Owed))
 	}
 	if a.Coverage.Lost > 0 {
-		fmt.Fprintf(&s, " · %d events lost", a.Coverage.Lost)
+		fmt.Fprintf(&s, " · %s lost", eventsText(a.Coverage.Lost))
 	}
 	if a.Coverage.Late > 0 {
 		fmt.Fprintf(&s, " · %d late", a.Coverage.Late)
@@ -124,38 +137,9 @@ func (a *answer) trust() string {
 	return s.String()
 }
 
-// figure writes a number for people; what is unbounded is shown as such.
-func figure(f *float64) string {
-	switch {
-	case f == nil:
-		return "unbounded"
-	case *f == float64(int64(*f)):
-		return strconv.FormatInt(int64(*f), 10)
-	case *f < 1 && *f > -1:
-		return strconv.FormatFloat(*f, 'g', 3, 64)
-	default:
-		return strconv.FormatFloat(*f, 'f', 1, 64)
+func eventsText(n uint64) string {
+	if n == 1 {
+		return "1 event"
 	}
-}
-
-// plainText shows a JSON string without its quotes and other values as JSON,
-// with control characters escaped: items come from outside and must not drive
-// a terminal.
-func plainText(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return string(raw)
-	}
-	if q := strconv.Quote(s); strings.Contains(q, `\`) {
-		return q
-	}
-	return s
-}
-
-func keyText(key []json.RawMessage) string {
-	parts := make([]string, len(key))
-	for i, raw := range key {
-		parts[i] = plainText(raw)
-	}
-	return strings.Join(parts, ", ")
+	return fmt.Sprintf("%d events", n)
 }

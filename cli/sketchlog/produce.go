@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,12 +25,11 @@ type produceConfig struct {
 	batch          int
 	acks, onError  string
 	eventsASecond  float64
-	progress       io.Writer // nil: none
-	name           string    // producer's name: makes retries count once
+	name           string // producer's name: makes retries count once
 	server         *client.Client
 	acceptedTotal  int
 	rejectedTotal  int
-	lastShown      time.Time
+	progress       progress
 	rejectedFaults []client.Fault
 }
 
@@ -46,13 +47,15 @@ after a failure counts once. Files that end in .gz or .zst are read as they are.
 			if len(args) == 2 {
 				c.file = args[1]
 			}
-			if isTerminal(cmd.ErrOrStderr()) {
-				c.progress = cmd.ErrOrStderr()
+			c.progress = progress{out: progressTo(cmd), began: time.Now()}
+			if err := c.validate(); err != nil {
+				return err
 			}
 			var err error
 			if c.server, err = r.client(); err != nil {
 				return err
 			}
+			defer c.server.Close()
 			if err := c.run(cmd.Context(), cmd.InOrStdin()); err != nil {
 				return err
 			}
@@ -60,7 +63,7 @@ after a failure counts once. Files that end in .gz or .zst are read as they are.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.format, "format", "", "ndjson, json, msgpack, csv or accesslog (default: by the file's suffix, else ndjson)")
+	f.StringVar(&c.format, "format", "", strings.Join(formats, ", ")+" (default: by the file's suffix, else ndjson)")
 	f.IntVar(&c.batch, "batch", 5000, "events a request")
 	f.StringVar(&c.acks, "acks", "all", "0, 1 or all")
 	f.StringVar(&c.onError, "on-error", "reject", "reject: a bad event stops it; skip: bad events are listed and left out")
@@ -70,6 +73,9 @@ after a failure counts once. Files that end in .gz or .zst are read as they are.
 
 func (c *produceConfig) validate() error {
 	var faults []error
+	if c.format != "" && !slices.Contains(formats, c.format) {
+		faults = append(faults, fmt.Errorf("--format must be one of %s; it is %q", strings.Join(formats, ", "), c.format))
+	}
 	if c.batch < 1 || c.batch > 1_000_000 {
 		faults = append(faults, fmt.Errorf("--batch must lie between 1 and 1,000,000; it is %d", c.batch))
 	}
@@ -79,7 +85,7 @@ func (c *produceConfig) validate() error {
 	if c.onError != "reject" && c.onError != "skip" {
 		faults = append(faults, fmt.Errorf("--on-error must be reject or skip; it is %q", c.onError))
 	}
-	if c.eventsASecond < 0 {
+	if !(c.eventsASecond >= 0) { // NaN neither
 		faults = append(faults, errors.New("--rate must be at least 0"))
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -93,9 +99,6 @@ func (c *produceConfig) run(ctx context.Context, stdin io.Reader) error {
 	if c.format == "" {
 		c.format = formatOf(c.file)
 	}
-	if err := c.validate(); err != nil {
-		return err
-	}
 	in := stdin
 	if c.file != "-" {
 		f, err := os.Open(c.file)
@@ -103,22 +106,37 @@ func (c *produceConfig) run(ctx context.Context, stdin io.Reader) error {
 			return err
 		}
 		defer f.Close()
-		in = f
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			c.progress.total = info.Size()
+		}
+		in = counting{f, &c.progress.read}
 	}
 	in, err := unpacked(c.file, in)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.file, err)
+		return fmt.Errorf("%s: %w", c.inputName(), err)
 	}
 	s, err := newSplitter(c.format, in, c.batch)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", c.inputName(), err)
 	}
 	var name [8]byte
 	if _, err := rand.Read(name[:]); err != nil {
 		return fmt.Errorf("naming the producer: %w", err)
 	}
 	c.name = "produce-" + hex.EncodeToString(name[:])
-	return c.sendAll(ctx, s)
+	err = c.sendAll(ctx, s)
+	c.progress.end(c.acceptedTotal, time.Now())
+	if err != nil && c.acceptedTotal > 0 {
+		return fmt.Errorf("%w (%d events before that are accepted)", err, c.acceptedTotal)
+	}
+	return err
+}
+
+func (c *produceConfig) inputName() string {
+	if c.file == "-" {
+		return "standard input"
+	}
+	return c.file
 }
 
 func (c *produceConfig) sendAll(ctx context.Context, s splitter) error {
@@ -132,12 +150,11 @@ func (c *produceConfig) sendAll(ctx context.Context, s splitter) error {
 	}
 	for number := uint64(1); ; number++ {
 		body, events, err := s.next()
-		if errors.Is(err, io.EOF) {
-			c.show(true)
+		if err == io.EOF { // itself: an end in the middle of an event is wrapped
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", c.file, err)
+			return fmt.Errorf("%s: %w", c.inputName(), err)
 		}
 		if err := limit.WaitN(ctx, events); err != nil {
 			return err
@@ -156,21 +173,8 @@ func (c *produceConfig) sendAll(ctx context.Context, s splitter) error {
 		}
 		c.acceptedTotal += receipt.Accepted
 		c.rejectedTotal += receipt.Rejected
-		c.show(false)
+		c.progress.show(c.acceptedTotal, time.Now())
 	}
-}
-
-// show keeps one line of a terminal up to date.
-func (c *produceConfig) show(last bool) {
-	if c.progress == nil || !last && time.Since(c.lastShown) < 200*time.Millisecond {
-		return
-	}
-	c.lastShown = time.Now()
-	end := ""
-	if last {
-		end = "\n"
-	}
-	fmt.Fprintf(c.progress, "\r%d events sent%s", c.acceptedTotal, end)
 }
 
 // report says what became of the events.
@@ -180,10 +184,14 @@ func (c *produceConfig) report(cmd *cobra.Command, r *remote) error {
 		if f.Index != nil {
 			at = fmt.Sprintf("event %d", *f.Index)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", at, f.Detail)
+		note(cmd.ErrOrStderr(), "%s: %s", at, printable(f.Detail))
+	}
+	if more := c.rejectedTotal - len(c.rejectedFaults); more > 0 && len(c.rejectedFaults) > 0 {
+		note(cmd.ErrOrStderr(), "and %d more", more)
 	}
 	if r.output == outputJSON {
-		return writeJSON(cmd.OutOrStdout(), map[string]any{"accepted": c.acceptedTotal, "rejected": c.rejectedTotal, "errors": c.rejectedFaults})
+		faults := append([]client.Fault{}, c.rejectedFaults...) // an empty list rather than null
+		return writeJSON(cmd.OutOrStdout(), map[string]any{"accepted": c.acceptedTotal, "rejected": c.rejectedTotal, "errors": faults})
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d events accepted, %d rejected\n", c.acceptedTotal, c.rejectedTotal)
 	return err

@@ -129,7 +129,11 @@ func seriesTable(w io.Writer, raw []byte) error {
 		return fmt.Errorf("reading the series: %w", err)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FROM\tESTIMATE\tLOW\tHIGH\tEVENTS")
+	if len(series.Points) > 0 && series.Points[0].Items != nil {
+		fmt.Fprintln(t, "FROM\tEVENTS\tITEMS")
+	} else {
+		fmt.Fprintln(t, "FROM\tEVENTS\tESTIMATE\tLOW\tHIGH")
+	}
 	for _, p := range series.Points {
 		if p.Items != nil {
 			items := make([]string, len(p.Items))
@@ -140,10 +144,10 @@ func seriesTable(w io.Writer, raw []byte) error {
 				}
 				items[i] = plainText(one.Item)
 			}
-			fmt.Fprintf(t, "%s\t%s\t\t\t%d\n", p.From, strings.Join(items, ", "), p.Coverage.Events)
+			fmt.Fprintf(t, "%s\t%d\t%s\n", p.From, p.Coverage.Events, strings.Join(items, ", "))
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\n", p.From, figure(p.Estimate), figure(p.Low), figure(p.High), p.Coverage.Events)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\n", p.From, p.Coverage.Events, figure(p.Estimate), figure(p.Low), figure(p.High))
 	}
 	return t.Flush()
 }
@@ -181,9 +185,9 @@ func keysTable(w io.Writer, raw []byte) error {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "KEY\tEVENTS\tBYTES")
+	fmt.Fprintln(t, "KEY\tEVENTS\tSIZE")
 	for _, k := range list.Keys {
-		fmt.Fprintf(t, "%s\t%d\t%d\n", keyText(k.Key), k.Events, k.Bytes)
+		fmt.Fprintf(t, "%s\t%d\t%s\n", keyText(k.Key), k.Events, size(k.Bytes))
 	}
 	return t.Flush()
 }
@@ -203,9 +207,19 @@ func watchCommand(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.Watch(cmd.Context(), args[0], v, func(raw json.RawMessage) error {
+			defer c.Close()
+			first := true
+			err = c.Watch(cmd.Context(), args[0], v, func(raw json.RawMessage) error {
+				if !first && r.output == outputTable {
+					fmt.Fprintln(cmd.OutOrStdout())
+				}
+				first = false
 				return r.show(cmd.OutOrStdout(), raw, answerTable)
 			})
+			if cmd.Context().Err() != nil {
+				return nil // interrupted, which is how a watch ends
+			}
+			return err
 		},
 	}
 	flags.declare(cmd.Flags())

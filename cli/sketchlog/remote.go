@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -44,21 +46,24 @@ type choice struct {
 	of   []string
 }
 
+// String is the value that is set.
 func (c choice) String() string {
 	if c.into == nil {
 		return ""
 	}
 	return *c.into
 }
-func (c choice) Type() string { return "string" }
+
+// Type is what help calls a value of the flag.
+func (c choice) Type() string { return strings.Join(c.of, "|") }
+
+// Set takes one of the possible values.
 func (c choice) Set(s string) error {
-	for _, one := range c.of {
-		if s == one {
-			*c.into = s
-			return nil
-		}
+	if slices.Contains(c.of, s) {
+		*c.into = s
+		return nil
 	}
-	return fmt.Errorf("%q is not one of %v", s, c.of)
+	return fmt.Errorf("it is one of %s", strings.Join(c.of, ", "))
 }
 
 // client is the server's client; an address that is none is wrong usage.
@@ -89,7 +94,10 @@ func (r *remote) show(w io.Writer, raw []byte, table func(io.Writer, []byte) err
 	if r.output == outputTable {
 		return table(w, raw)
 	}
-	_, err := w.Write(append(bytes.TrimRight(raw, "\n"), '\n'))
+	if _, err := w.Write(bytes.TrimRight(raw, "\n")); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
 	return err
 }
 
@@ -99,8 +107,7 @@ func indented(w io.Writer, raw []byte) error {
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	b.WriteByte('\n')
-	_, err := b.WriteTo(w)
+	_, err := fmt.Fprintln(w, printableLines(b.String()))
 	return err
 }
 
@@ -112,7 +119,11 @@ func writeJSON(w io.Writer, v any) error {
 
 // needsSubcommand makes a group of commands without one of them a usage error.
 func needsSubcommand(cmd *cobra.Command, _ []string) error {
-	return usagef("%s needs one of its commands; see %s --help", cmd.CommandPath(), cmd.CommandPath())
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return usagef("%s needs one of its commands: %s", cmd.CommandPath(), strings.Join(names, ", "))
 }
 
 // isTerminal reports whether w is a terminal, where progress may overwrite itself.

@@ -48,14 +48,18 @@ func unpacked(name string, r io.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// splitter gives one request body after another; io.EOF after the last. A body
-// is valid until the next call.
+// splitter gives one request body after another; io.EOF itself after the last,
+// while an input that ends within an event is another error. A body is valid until
+// the next call.
 type splitter interface {
 	next() (body []byte, events int, err error)
 }
 
 // maxBody keeps a request under the server's limit whatever the events' size.
 const maxBody = 16 << 20
+
+// formats are those that can be sent.
+var formats = []string{"ndjson", "json", "msgpack", "csv", "accesslog"}
 
 func newSplitter(format string, r io.Reader, batch int) (splitter, error) {
 	in := bufio.NewReaderSize(r, 1<<20)
@@ -69,7 +73,7 @@ func newSplitter(format string, r io.Reader, batch int) (splitter, error) {
 	case "msgpack":
 		return newMsgpackSplitter(in, batch)
 	}
-	return nil, usagef("format %q is not one of ndjson, json, msgpack, csv, accesslog", format)
+	return nil, fmt.Errorf("format %q is not one of %s", format, strings.Join(formats, ", "))
 }
 
 // lineSplitter cuts at line ends; empty lines are not events.
@@ -163,9 +167,32 @@ func (s *jsonSplitter) next() ([]byte, int, error) {
 		events++
 	}
 	if events == 0 {
-		return nil, 0, io.EOF
+		return nil, 0, s.end()
 	}
 	return s.body, events, nil
+}
+
+// end is io.EOF where the input ends as it should: an array is closed, and
+// nothing follows it.
+func (s *jsonSplitter) end() error {
+	if !s.inArray {
+		return io.EOF
+	}
+	if _, err := s.in.Token(); err != nil {
+		return fmt.Errorf("reading JSON: the array is not closed at byte %d: %w", s.in.InputOffset(), unexpected(err))
+	}
+	if _, err := s.in.Token(); err != io.EOF {
+		return fmt.Errorf("reading JSON: something follows the array at byte %d", s.in.InputOffset())
+	}
+	return io.EOF
+}
+
+// unexpected makes the end of the input an error.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // csvSplitter repeats the header in every body.
@@ -181,6 +208,9 @@ func newCSVSplitter(in *bufio.Reader, batch int) (*csvSplitter, error) {
 	s.in.ReuseRecord = true
 	s.in.FieldsPerRecord = -1 // the server says which event has too many or too few
 	header, err := s.in.Read()
+	if err == io.EOF {
+		return nil, errors.New("reading CSV: it has no header, the line that names its fields")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the CSV header: %w", err)
 	}
@@ -223,6 +253,7 @@ type msgpackSplitter struct {
 	left  uint32 // of the array; unused outside of one
 	array bool
 	batch int
+	read  int // events, up to the body before
 	body  bytes.Buffer
 }
 
@@ -248,18 +279,21 @@ func (s *msgpackSplitter) next() ([]byte, int, error) {
 	s.body.Reset()
 	events := 0
 	for events < s.batch && s.body.Len() < maxBody && (!s.array || s.left > 0) {
-		_, err := s.in.CopyNext(&s.body)
-		if errors.Is(err, io.EOF) && !s.array {
+		if _, err := s.in.NextType(); err == io.EOF && !s.array {
 			break
 		}
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading msgpack: %w", err)
+		if _, err := s.in.CopyNext(&s.body); err != nil {
+			return nil, 0, fmt.Errorf("reading msgpack, event %d: %w", s.read+events, unexpected(err))
 		}
 		events++
 		s.left--
 	}
-	if events == 0 {
-		return nil, 0, io.EOF
+	if events > 0 {
+		s.read += events
+		return s.body.Bytes(), events, nil
 	}
-	return s.body.Bytes(), events, nil
+	if _, err := s.in.NextType(); s.array && err != io.EOF {
+		return nil, 0, errors.New("reading msgpack: something follows the array")
+	}
+	return nil, 0, io.EOF
 }

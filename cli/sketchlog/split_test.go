@@ -92,3 +92,32 @@ func TestPackedFilesAreReadAsTheyAre(t *testing.T) {
 		t.Fatalf("read %q, %v", b, err)
 	}
 }
+
+// An input that ends within an event is an error, not a shorter input.
+func TestSplittersNoticeATruncatedInput(t *testing.T) {
+	event := msgp.AppendInt(msgp.AppendString(msgp.AppendMapHeader(nil, 1), "a"), 1)
+	array := append(msgp.AppendArrayHeader(nil, 2), event...)
+	for _, c := range []struct{ name, format, input string }{
+		{"JSON array that is not closed", "json", `[{"a":1}`},
+		{"JSON array that goes on", "json", `[{"a":1},`},
+		{"JSON object in an array", "json", `[{"a":1},{"b"`},
+		{"JSON object", "json", `{"a":1`},
+		{"what follows a JSON array", "json", `[{"a":1}] {"b":2}`},
+		{"what follows an empty JSON array", "json", `[]x`},
+		{"msgpack array", "msgpack", string(array)},
+		{"msgpack array within an event", "msgpack", string(array) + "\x81\xa1"},
+		{"msgpack map", "msgpack", string(event) + "\x81\xa1"},
+		{"msgpack map after its key", "msgpack", string(event[:len(event)-1])},
+		{"what follows a msgpack array", "msgpack", string(array) + string(event) + "\x80"},
+		{"CSV quotes", "csv", "a,b\n1,\"x"},
+		{"CSV without header", "csv", ""},
+	} {
+		s, err := newSplitter(c.format, strings.NewReader(c.input), 10)
+		for n := 0; err == nil && n < 5; n++ {
+			_, _, err = s.next()
+		}
+		if err == nil || err == io.EOF {
+			t.Errorf("%s ends without an error", c.name)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func statusTable(w io.Writer, raw []byte) error {
 			Stream string  `json:"stream"`
 			Keys   int     `json:"keys"`
 			Panes  int     `json:"panes"`
-			Bytes  int64   `json:"bytes"`
+			Bytes  uint64  `json:"bytes"`
 			Rate   float64 `json:"rate"`
 			Owed   uint64  `json:"owed"`
 			Lost   uint64  `json:"lost"`
@@ -44,14 +44,17 @@ func statusTable(w io.Writer, raw []byte) error {
 		return fmt.Errorf("reading the status: %w", err)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "STREAM\tPARTITIONS\tEVENTS\tBYTES")
+	fmt.Fprintln(t, "STREAM\tPARTITIONS\tEVENTS\tSIZE")
 	for _, one := range s.Streams {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\n", one.Name, one.Partitions, one.Events, one.Bytes)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\n", printable(one.Name), one.Partitions, one.Events, size(one.Bytes))
 	}
-	fmt.Fprintln(t, "\t\t\t")
-	fmt.Fprintln(t, "VIEW\tSTREAM\tKEYS\tPANES\tBYTES\tOWED\tLOST")
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(t)
+	fmt.Fprintln(t, "VIEW\tSTREAM\tKEYS\tPANES\tSIZE\tOWED\tLOST")
 	for _, one := range s.Views {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\n", one.Name, one.Stream, one.Keys, one.Panes, one.Bytes, one.Owed, one.Lost)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%d\t%d\n", printable(one.Name), printable(one.Stream), one.Keys, one.Panes, size(one.Bytes), one.Owed, one.Lost)
 	}
 	return t.Flush()
 }

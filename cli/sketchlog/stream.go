@@ -44,7 +44,12 @@ func streamCommand(r *remote) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.DeleteStream(cmd.Context(), args[0])
+				defer c.Close()
+				if err := c.DeleteStream(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				note(cmd.ErrOrStderr(), "stream %s deleted", args[0])
+				return nil
 			},
 		})
 	return cmd
@@ -57,15 +62,7 @@ func streamCreate(r *remote) *cobra.Command {
 		Example: "  sketchlog stream create web --partitions 4 --key path --time time --retention-age 7d",
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&f.partitions, "partitions", 0, "number of partitions; it can grow later, not shrink")
-	flags.IntVar(&f.replicas, "replicas", 0, "copies of the log")
-	flags.StringVar(&f.key, "key", "", "field that chooses the partition (default: round robin)")
-	flags.StringVar(&f.time, "time", "", "field with the event time (default: time of arrival)")
-	flags.StringVar(&f.lateness, "lateness", "", "how far events may come out of order, such as 1m")
-	flags.StringVar(&f.ahead, "ahead", "", "how far event times may lie ahead of the server's clock")
-	flags.StringVar(&f.retentionAge, "retention-age", "", "keep events this long, such as 7d; 0 without limit")
-	flags.Int64Var(&f.retentionBytes, "retention-bytes", 0, "keep at most so many bytes; 0 without limit")
-	flags.StringVar(&f.whenFull, "when-full", "", "at the byte limit: drop-oldest or refuse")
+	f.declare(flags)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		definition, err := json.Marshal(f.changed(flags))
 		if err != nil {
@@ -77,6 +74,18 @@ func streamCreate(r *remote) *cobra.Command {
 		}, indented)
 	}
 	return cmd
+}
+
+func (f *streamFlags) declare(flags *pflag.FlagSet) {
+	flags.IntVar(&f.partitions, "partitions", 0, "number of partitions; it can grow later, not shrink")
+	flags.IntVar(&f.replicas, "replicas", 0, "copies of the log")
+	flags.StringVar(&f.key, "key", "", "field that chooses the partition (default: round robin)")
+	flags.StringVar(&f.time, "time", "", "field with the event time (default: time of arrival)")
+	flags.StringVar(&f.lateness, "lateness", "", "how far events may come out of order, such as 1m")
+	flags.StringVar(&f.ahead, "ahead", "", "how far event times may lie ahead of the server's clock")
+	flags.StringVar(&f.retentionAge, "retention-age", "", "keep events this long, such as 7d; 0 without limit")
+	flags.Int64Var(&f.retentionBytes, "retention-bytes", 0, "keep at most so many bytes; 0 without limit")
+	flags.StringVar(&f.whenFull, "when-full", "", "at the byte limit: drop-oldest or refuse")
 }
 
 // changed is the definition with only those parts that were given.
@@ -126,11 +135,4 @@ func streamsTable(w io.Writer, raw []byte) error {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", s.Name, s.Partitions, orDash(s.Key), orDash(s.Time))
 	}
 	return t.Flush()
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

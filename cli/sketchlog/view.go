@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -39,7 +41,12 @@ func viewCommand(r *remote) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.DeleteView(cmd.Context(), args[0])
+				defer c.Close()
+				if err := c.DeleteView(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				note(cmd.ErrOrStderr(), "view %s deleted", args[0])
+				return nil
 			},
 		})
 	return cmd
@@ -81,8 +88,12 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 // and goes on after a refusal so that one run shows all of them.
 func applyFile(cmd *cobra.Command, r *remote, raw []byte) error {
 	var file map[string]map[string]any
-	if err := yaml.Unmarshal(raw, &file); err != nil { // JSON is YAML too
+	d := yaml.NewDecoder(bytes.NewReader(raw)) // JSON is YAML too
+	if err := d.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("the file is neither YAML nor JSON of the form {streams: {NAME: …}, views: {NAME: …}}: %w", err)
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("the file has more than one YAML document; put all streams and views into one")
 	}
 	for part := range file {
 		if part != "streams" && part != "views" {
@@ -96,6 +107,7 @@ func applyFile(cmd *cobra.Command, r *remote, raw []byte) error {
 	if err != nil {
 		return err
 	}
+	defer c.Close()
 	var errs []error
 	apply := func(what, name string, definition any, put func(context.Context, string, []byte) (json.RawMessage, bool, error)) {
 		body, err := json.Marshal(definition)
@@ -106,7 +118,7 @@ func applyFile(cmd *cobra.Command, r *remote, raw []byte) error {
 			errs = append(errs, fmt.Errorf("%s %s: %w", what, name, err))
 			return
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s %s applied\n", what, name)
+		note(cmd.ErrOrStderr(), "%s %s applied", what, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(file["streams"])) {
 		apply("stream", name, file["streams"][name], c.PutStream)
@@ -137,7 +149,9 @@ func viewsTable(w io.Writer, raw []byte) error {
 		if len(v.Pane) > 0 && string(v.Pane) != "null" {
 			pane = plainText(v.Pane)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%v\t%s\t%v\n", v.Name, v.Stream, v.By, pane, slices.Sorted(maps.Keys(v.Sketches)))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(v.Name), printable(v.Stream), listText(v.By), pane, listText(slices.Sorted(maps.Keys(v.Sketches))))
 	}
 	return t.Flush()
 }
+
+func listText(names []string) string { return orDash(strings.Join(names, ", ")) }

@@ -5,8 +5,7 @@ package view
 // The first half, which selects, dates, groups and gathers rows, works on the
 // worker's own scratch without a lock. The second half changes panes under the
 // shard's write lock, and lets readers in after every few thousand events;
-// what they see then is a whole number of groups, and what is left counts as
-// owed.
+// what is left then counts as owed.
 
 import (
 	"errors"
@@ -18,8 +17,8 @@ import (
 	"sketchlog/shedding"
 )
 
-// lockedEvents is how many events are applied at most, whole groups aside,
-// before readers get their turn: about a millisecond's worth.
+// lockedEvents is how many events are applied before readers get their turn:
+// about a millisecond's worth.
 const lockedEvents = 8192
 
 // apply brings the shard past an entry of its partition: in full, or at a rate,
@@ -223,44 +222,52 @@ func (w *batchWork) spanIndex(id spanID) int32 {
 // lock, and sets the tally of the whole record afterwards.
 func (s *Shard) applyGroups() error {
 	w := &s.work
-	maxKeys := s.view.maxKeys()
+	maxKeys, counted := s.view.maxKeys(), s.view.counted()
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
-		if since > 0 && since+g.rows > lockedEvents {
-			s.mu.Unlock()
-			s.mu.Lock()
-			since = 0
-		}
 		w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		var err error
-		if s.view.counted() {
-			err = s.applyCounted(g, maxKeys)
-		} else {
-			err = s.applyGroup(g, maxKeys)
+		late := int(g.late)
+		for from := g.end - g.rows; from < g.end; {
+			if since >= lockedEvents {
+				s.mu.Unlock()
+				s.mu.Lock()
+				since = 0
+			}
+			to := min(g.end, from+lockedEvents-since)
+			since += to - from
+			part := min(late, int(to-from)) // which of the rows are late does not matter
+			late -= part
+			var err error
+			if counted {
+				err = s.applyCounted(from, to, part, maxKeys)
+			} else {
+				err = s.applyPart(w.spans[g.span], from, to, part, maxKeys)
+			}
+			if err != nil {
+				return err
+			}
+			s.tally.read += uint64(to - from)
+			s.tally.applied += uint64(to - from)
+			from = to
 		}
-		if err != nil {
-			return err
-		}
-		since += g.rows
-		s.tally.read += uint64(g.rows)
-		s.tally.applied += uint64(g.rows)
 	}
 	return nil
 }
 
-func (s *Shard) applyGroup(g *group, maxKeys int) error {
-	c, err := s.obtain(s.work.spans[g.span], s.work.key, maxKeys)
+// applyPart hands rows of the work's key to its pane in a span.
+func (s *Shard) applyPart(id spanID, from, to int32, late, maxKeys int) error {
+	c, err := s.obtain(id, s.work.key, maxKeys)
 	if err != nil {
 		return err
 	}
-	c.pane.Apply(s.work.sorted.part(g.end-g.rows, g.end, int(g.late)))
+	c.pane.Apply(s.work.sorted.part(from, to, late))
 	s.changed(c)
 	return nil
 }
 
-// applyCounted cuts the rows of a key into panes of so many events.
-func (s *Shard) applyCounted(g *group, maxKeys int) error {
+// applyCounted cuts rows of the work's key into panes of so many events.
+func (s *Shard) applyCounted(from, to int32, late, maxKeys int) error {
 	key := s.work.key
 	open, known := s.current[string(key)]
 	if !known && len(s.view.plan.by) > 0 {
@@ -278,8 +285,7 @@ func (s *Shard) applyCounted(g *group, maxKeys int) error {
 		s.current[string(key)] = 0
 	}
 	size := s.view.paneCount()
-	late := int(g.late)
-	for from := g.end - g.rows; from < g.end; {
+	for from < to {
 		c, err := s.obtain(spanID{start: open}, key, math.MaxInt)
 		if err != nil {
 			return err
@@ -290,12 +296,12 @@ func (s *Shard) applyCounted(g *group, maxKeys int) error {
 			s.current[string(key)] = open
 			continue
 		}
-		to := int32(min(int64(from)+room, int64(g.end)))
-		part := min(late, int(to-from)) // which of the rows are late does not matter
+		end := int32(min(int64(from)+room, int64(to)))
+		part := min(late, int(end-from))
 		late -= part
-		c.pane.Apply(s.work.sorted.part(from, to, part))
+		c.pane.Apply(s.work.sorted.part(from, end, part))
 		s.changed(c)
-		from = to
+		from = end
 	}
 	return nil
 }

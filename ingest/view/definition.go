@@ -133,14 +133,6 @@ type SketchSpec struct {
 // names returns the sketches' names in the order in which a layout holds them.
 func (d *Definition) names() []string { return slices.Sorted(maps.Keys(d.Sketches)) }
 
-// last returns how long anything is kept: what the coarsest panes are. 0: for ever.
-func (d *Definition) last() event.Duration {
-	if n := len(d.Rollups); n > 0 {
-		return d.Rollups[n-1].Keep
-	}
-	return d.Keep
-}
-
 // fixedChanges names what next changes of d that cannot change.
 func (d *Definition) fixedChanges(next *Definition) []string {
 	var changed []string

@@ -4,15 +4,15 @@
 //	definition.go, parse.go, validate.go   what a view is; its JSON
 //	where.go, filter.go                    the filter: its text, its evaluation over columns
 //	plan.go                                a definition resolved into a sketch layout and columns
-//	group.go, gather.go                    a batch's rows by key and pane
-//	shard.go, panes.go, span.go            the state of one partition
-//	apply.go, worker.go                    one goroutine a partition: reads, applies, commits
+//	shard.go, span.go                      the state of one partition, and its panes in memory
+//	worker.go, apply.go, group.go          one goroutine a partition: reads, groups, applies
 //	keep.go                                retention and rollups
+//	panes.go                               how queries read
 //	control.go, shed.go, sample.go         how much of a record is applied; what is kept of a part
 //	heal.go, fold.go, past.go              what is owed, and how it is paid
-//	store.go, record*.go, commit.go        what is on disk, and when
+//	store.go, record*.go, commit.go        what is on disk, and when; what leaves memory
 //	memory.go                              how much memory there is
-//	views.go, put.go, wait.go              the views of a node
+//	views.go, view.go, put.go, wait.go     the views of a node
 //
 // A view's state is a pure function of its definition and of the log positions
 // that were applied. Panes, offset, tallies and the ledger of a partition are

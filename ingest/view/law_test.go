@@ -6,7 +6,6 @@ package view
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ const sixSketches = `{"stream": "s", "by": ["key"], "where": "n < 90", "pane": "
 	"sample": {"kind": "reservoir", "of": "*", "size": 5},
 	"recent": {"kind": "decay", "of": "n", "half_life": "10m"}}}`
 
-// layoutOf is how one run of the same events differs from another.
+// variant is how one run of the same events differs from another.
 type variant struct {
 	partitions, batch int
 	shuffled          bool
@@ -131,8 +130,12 @@ func runVariant(t *testing.T, events []testEvent, c variant) map[place]summary {
 		defer close(done)
 		appendAll(streams, events, c)
 	}()
-	for range c.crashes {
-		time.Sleep(3 * time.Millisecond) // anywhere in the run will do
+	records := len(events) / c.partitions / c.batch // of the first partition
+	for i := range c.crashes {
+		at := map[int]uint64{0: uint64(records * (i + 1) / (c.crashes + 1))}
+		if err := n.views.WaitApplied(t.Context(), "s", at); err != nil {
+			t.Fatal(err)
+		}
 		dir := n.checkpoint()
 		n.stop()
 		n = start(t, dir, streams, change)
@@ -202,7 +205,7 @@ func TestRepeatsCountOnce(t *testing.T) {
 	streams := newTestStreams(t)
 	streams.make("s", 1)
 	n := start(t, t.TempDir(), streams, nil)
-	v := n.put("v", `{"stream": "s", "from": "earliest"}`)
+	n.put("v", `{"stream": "s", "from": "earliest"}`)
 	events := zipfEvents(1, 30)
 	one := func(number uint64, events []testEvent) {
 		streams.append("s", 0, events, event.Segment{Producer: "p", Number: number, Partitions: 1, Rows: len(events)})
@@ -218,7 +221,7 @@ func TestRepeatsCountOnce(t *testing.T) {
 		event.Segment{Producer: "p", Number: 2, Partitions: 1, Rows: 10},
 		event.Segment{Rows: 10}, event.Segment{Producer: "p", Number: 3, Partitions: 1, Rows: 10})
 	n.settle("s")
-	v = n.view("v")
+	v := n.view("v")
 	compareMaps(t, counts(t, v), map[place]uint64{{"[]", allTime}: 40})
 	if p := position(v); p.Applied != 70 || p.Owed != 0 {
 		t.Errorf("position %+v: repeats are applied as well, by dropping them", p)
@@ -236,7 +239,7 @@ func TestCrashKeepsWhatWasCommitted(t *testing.T) {
 	n.stop()
 	n = start(t, crashed, streams, nil)
 	n.settle("s")
-	if got := maps.Collect(maps.All(counts(t, n.view("v")))); got[place{"[]", allTime}] != 10 {
+	if got := counts(t, n.view("v")); got[place{"[]", allTime}] != 10 {
 		t.Errorf("after a crash right after the PUT, a view from latest has %v, not the 10 events since", got)
 	}
 }

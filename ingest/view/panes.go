@@ -160,11 +160,12 @@ func (s *Shard) lookUp(sp *span, key []byte) (*sketches.Pane, error) {
 
 // shared tells whether a key may have events in a span's overflow pane. A key
 // with a pane of its own has not, but for a span that finer ones were rolled up
-// into: in some of those the key may have had a pane, in others not.
+// into: in some of those the key may have had a pane, in others not. And where
+// panes by count are dropped, a key may have got its own only when others left.
 func (s *Shard) shared(sp *span, key []byte, own bool) bool {
 	if s.view.counted() {
 		_, own := s.current[string(key)]
-		return !own
+		return !own || s.view.levels()[0].keep > 0
 	}
 	return !own || sp.id.width > s.view.levels().width()
 }

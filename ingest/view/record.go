@@ -75,8 +75,8 @@ func (r *records) pane(l *sketches.Layout, id spanID, key []byte) (*sketches.Pan
 	return p, nil
 }
 
-// each visits the records of a kind whose keys begin with the prefix's kind
-// byte and more, in order. Key and value are valid until the next one.
+// iterator returns an iterator over the records whose keys begin with prefix.
+// Close it.
 func (r *records) iterator(prefix []byte) (*pebble.Iterator, error) {
 	return r.store.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 }
@@ -138,7 +138,7 @@ func (t *tally) appendBinary(dst []byte) []byte {
 	for _, n := range t.counts() {
 		dst = binary.AppendUvarint(dst, *n)
 	}
-	dst = append(dst, flag(t.any))
+	dst = append(dst, flagByte(t.any))
 	return binary.AppendVarint(dst, t.greatest)
 }
 
@@ -163,7 +163,7 @@ func (sp *span) appendBinary(dst []byte) []byte {
 	dst = append(dst, spanVersion)
 	dst = binary.AppendUvarint(dst, uint64(sp.keys))
 	dst = binary.AppendUvarint(dst, uint64(max(sp.size, 0)))
-	return append(dst, flag(sp.overflow))
+	return append(dst, flagByte(sp.overflow))
 }
 
 func (sp *span) decode(b []byte) error {
@@ -175,7 +175,7 @@ func (sp *span) decode(b []byte) error {
 	return d.end("span")
 }
 
-func flag(v bool) byte {
+func flagByte(v bool) byte {
 	if v {
 		return 1
 	}

@@ -282,8 +282,12 @@ func (s *Shard) dropSpan(sp *span) {
 	s.unsaved = true
 }
 
-// intern returns the one copy of a key, and counts its use.
+// intern returns the one copy of a key, and counts its use. In a view with one
+// pane a key there is nothing to share.
 func (s *Shard) intern(key []byte) string {
+	if s.view.timeless() {
+		return string(key)
+	}
 	n := s.names[string(key)]
 	if n == nil {
 		n = &name{text: string(key)}

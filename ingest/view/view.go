@@ -65,6 +65,9 @@ func (v *View) maxKeys() int { return v.definition.Load().MaxKeys }
 // counted tells whether panes are of so many events.
 func (v *View) counted() bool { return v.definition.Load().Pane.Count > 0 }
 
+// timeless tells whether there is one pane a key, for all time.
+func (v *View) timeless() bool { return v.definition.Load().Pane == PaneSpec{} }
+
 // paneCount is how many events a pane has; it means nothing for other panes.
 func (v *View) paneCount() int64 { return int64(v.definition.Load().Pane.Count) }
 
