@@ -64,7 +64,13 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	if n.streams, err = ingest.Open(ctx, ingest.Config{Log: n.log, Checkpoints: n.store, Clock: time.Now}); err != nil {
 		return n, fmt.Errorf("opening the streams: %w", err)
 	}
-	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now}); err != nil {
+	memory := int64(0) // the default of views
+	if c.Memory != "" {
+		if memory, err = parseMemory(c.Memory, view.TotalMemory()); err != nil {
+			return n, err
+		}
+	}
+	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory, Logger: c.logger}); err != nil {
 		return n, fmt.Errorf("opening the views: %w", err)
 	}
 	n.streams.OnChange(n.views.StreamChanged)

@@ -180,10 +180,7 @@ func (r *Reader) Close() { r.finish() }
 
 // Ready tells whether Next would return without waiting for a record to be appended.
 func (r *Reader) Ready() bool {
-	if r.held.Offset != 0 || r.pull != nil {
-		return true
-	}
 	r.tail.mu.Lock()
 	defer r.tail.mu.Unlock()
-	return r.tail.closed || r.next <= r.tail.state.head.Offset
+	return r.held.Offset != 0 || r.tail.closed || r.next <= r.tail.state.head.Offset
 }

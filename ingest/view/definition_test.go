@@ -61,6 +61,9 @@ func TestDefinitionDefaults(t *testing.T) {
 	if !reflect.DeepEqual(d.Sketches, want) {
 		t.Errorf("sketches %+v", d.Sketches)
 	}
+	if d.Fresh != event.Duration(2*time.Second) || d.Priority != NormalPriority {
+		t.Errorf("fresh within %s at %s priority", d.Fresh, d.Priority)
+	}
 	if d.MaxKeys != 1_000_000 || d.Keep != event.Duration(7*24*time.Hour) || d.From != (From{}) {
 		t.Errorf("defaults %+v", d)
 	}
@@ -124,6 +127,9 @@ func TestDefinitionFaults(t *testing.T) {
 		{`{"stream": "s", "from": "yesterday"}`, []string{"from:", "earliest"}},
 		{`{"stream": "s", "max_keys": 0}`, []string{"max_keys"}},
 		{`{"stream": "s", "max_keys": 1.5}`, []string{"max_keys", "whole number"}},
+		{`{"stream": "s", "fresh": "1ms"}`, []string{"fresh: must be between 500ms and 1h"}},
+		{`{"stream": "s", "fresh": 2, "priority": 7}`, []string{"fresh:", "priority: 7 is not a string"}},
+		{`{"stream": "s", "priority": "urgent"}`, []string{`"urgent" is neither low, normal nor high`}},
 		{`{"stream": "s", "sketches": {"a b": {"kind": "hll", "of": "a"}}}`, []string{`"a b" is not a name`}},
 		{sketch(`{"kind": "magic", "of": "a"}`), []string{"sketches.x.kind", `"magic"`, "reservoir"}},
 		{sketch(`{"kind": "hll"}`), []string{"sketches.x.of", "missing"}},

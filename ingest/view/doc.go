@@ -7,18 +7,30 @@
 //	shard.go, span.go                      the state of one partition, and its panes in memory
 //	worker.go, apply.go, group.go          one goroutine a partition: reads, groups, applies
 //	keep.go                                retention and rollups
-//	store.go, record.go, commit.go         what is on disk, and when; what leaves memory
 //	panes.go                               how queries read
+//	control.go, shed.go, sample.go         how much of a record is applied; what is kept of a part
+//	heal.go, fold.go, past.go              what is owed, and how it is paid
+//	store.go, record*.go, commit.go        what is on disk, and when; what leaves memory
+//	memory.go                              how much memory there is
 //	views.go, view.go, put.go, wait.go     the views of a node
 //
 // A view's state is a pure function of its definition and of the log positions
-// that were applied. Panes, offset and tallies of a partition are committed in
-// one atomic write, so after a crash a worker resumes from the offset that the
-// state it finds belongs to, and every event counts once.
+// that were applied. Panes, offset, tallies and the ledger of a partition are
+// committed in one atomic write, so after a crash a worker resumes from the
+// offset that the state it finds belongs to, and every event counts once.
 //
-//	log ── Tail.Reader ──► worker ──► shard ◄── Panes ── query
-//	                          │         │
-//	                          └─ commit ┴─► Store (Pebble)
+//	log ── Tail.Reader ──► worker ──────► base panes ◄────── Read ── query
+//	 │                       │ sheds          ▲                │
+//	 │                       ├──► ledger      │ folds          │
+//	 │                       └──► provisional │ panes ◄────────┘
+//	 └── Tail.Reader ──► healer ──► hidden ───┘
+//	                                panes
+//
+// What a worker cannot apply in time it samples into provisional panes, and the
+// ledger owes it; what lies before a new view it owes as well. The healer, on the
+// worker's goroutine, replays what is owed from the log when there is time. Views
+// whose state depends on the order of the log (panes of so many events, decay by
+// factor) do neither: they apply every record in order.
 package view
 
 import "errors"

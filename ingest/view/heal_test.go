@@ -491,41 +491,36 @@ func TestOrderedViewsDoNotShed(t *testing.T) {
 	}
 }
 
-// With a clock that makes every record slow the controller sheds, and when the
-// load has gone it goes back to the full rate and has everything healed.
+// With a clock that makes every record slow, and a backlog, the controller sheds,
+// and when the load has gone it goes back to the full rate and has everything healed.
 func TestControllerShedsAndHeals(t *testing.T) {
 	streams := newTestStreams(t)
 	streams.make("s", 1)
 	var ticks atomic.Int64
-	least := atomic.Int64{}
-	n := start(t, t.TempDir(), streams, func(c *Config) {
+	change := func(c *Config) {
 		c.Control = shedding.Config{Period: 10 * time.Millisecond, Hold: 20 * time.Millisecond, Patience: 40 * time.Millisecond}
 		c.Clock = func() time.Time { return time.UnixMilli(1_700_000_000_000 + 20*ticks.Add(1)) }
-	})
-	v := n.put("v", shedDefinitions[0])
-	go func() {
-		for i := range 400 {
-			streams.append("s", 0, zipfEvents(uint64(i), 40))
-		}
-	}()
-	n.await("the view sheds", func() bool {
-		p := position(v)
-		for _, s := range v.Partitions() {
-			if s.Position().Rate < 1 {
-				least.Store(1)
-			}
-		}
-		return least.Load() > 0 || p.Applied == 16_000
-	})
-	if least.Load() == 0 {
-		t.Error("nothing was shed")
 	}
-	n.await("all is healed", func() bool { return position(v).Applied == 16_000 })
-	n.settle("s")
-	n.await("the rate is full", func() bool { return v.Partitions()[0].Position().Rate == 1 })
-	if p := position(v); p.Applied != 16_000 || p.Lost != 0 {
+	n := start(t, t.TempDir(), streams, change)
+	n.put("v", shedDefinitions[0])
+	n.stop()
+	for i := range 400 {
+		streams.append("s", 0, zipfEvents(uint64(i), 40))
+	}
+	n = start(t, n.dir(), streams, change)
+	s := n.view("v").Partitions()[0]
+	n.await("the view sheds", func() bool { return s.healedEvents.Load() > 0 || s.Position().Rate < 1 || s.Healing().Owed > 0 })
+	n.await("all is healed, at the full rate", func() bool {
+		p := s.Position()
+		return p.Applied == 16_000 && p.Rate == 1
+	})
+	if p := s.Position(); p.Owed != 0 || p.Lost != 0 {
 		t.Errorf("position %+v", p)
 	}
+	if s.healedEvents.Load() == 0 {
+		t.Error("nothing was shed")
+	}
+	checkNothingLeft(t, n.view("v"))
 }
 
 func TestMemoryOfTheMachine(t *testing.T) {

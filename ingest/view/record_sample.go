@@ -46,26 +46,16 @@ func (r *records) sampled(l *sketches.Layout, number uint64, id spanID, key []by
 	return p, nil
 }
 
-// eachSample calls fn for the provisional panes of an entry, by span and key. The
+// eachSampled calls fn for the provisional panes of an entry and span, by key. The
 // key is valid until fn returns.
-func (r *records) eachSample(l *sketches.Layout, number uint64, fn func(id spanID, key []byte, p *sketches.Provisional) error) error {
-	return r.samplesUnder(l, r.sampleKey(nil, number), fn)
-}
-
-// eachSampleOf is eachSample for one span.
-func (r *records) eachSampleOf(l *sketches.Layout, number uint64, id spanID, fn func(id spanID, key []byte, p *sketches.Provisional) error) error {
-	return r.samplesUnder(l, r.sampleSpanKey(nil, number, id), fn)
-}
-
-func (r *records) samplesUnder(l *sketches.Layout, prefix []byte, fn func(id spanID, key []byte, p *sketches.Provisional) error) error {
-	it, err := r.iterator(prefix)
+func (r *records) eachSampled(l *sketches.Layout, number uint64, id spanID, fn func(key []byte, p *sketches.Provisional) error) error {
+	it, err := r.iterator(r.sampleSpanKey(nil, number, id))
 	if err != nil {
 		return err
 	}
 	for valid := it.First(); valid && err == nil; valid = it.Next() {
-		var id spanID
 		var key []byte
-		if _, id, key, err = r.sampleOf(it.Key()); err != nil {
+		if _, _, key, err = r.sampleOf(it.Key()); err != nil {
 			break
 		}
 		var p *sketches.Provisional
@@ -73,7 +63,7 @@ func (r *records) samplesUnder(l *sketches.Layout, prefix []byte, fn func(id spa
 			err = fmt.Errorf("read provisional pane: %w", err)
 			break
 		}
-		err = fn(id, key, p)
+		err = fn(key, p)
 	}
 	return errors.Join(err, it.Error(), it.Close())
 }

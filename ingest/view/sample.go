@@ -4,8 +4,9 @@ package view
 // the ledger that was sampled and not applied in full.
 //
 // They are apart from base panes, by the number of their entry, so that paying
-// the entry drops them and nothing is ever subtracted. Those of the newest entry
-// change; those of older ones are only read, and go from memory when it is short.
+// the entry drops them and nothing is ever subtracted. Memory is a cache over the
+// store for them as it is for base panes; those of older entries, which change
+// no more, are the first to go from it.
 
 import (
 	"errors"
@@ -21,19 +22,20 @@ import (
 
 // sample is the provisional panes of one entry. The shard's lock guards it.
 type sample struct {
-	number   uint64
-	spans    map[spanID]*sampleSpan
-	resident bool  // all panes are in memory; else none is, and the store has them
-	size     int64 // bytes in memory, about
-	changed  []*sampled
-	dirty    int64 // bytes of those
-	stored   bool  // the store may hold something of it
+	number  uint64
+	spans   map[spanID]*sampleSpan
+	size    int64 // bytes in memory, about
+	changed []*sampled
+	dirty   int64 // bytes of those
+	stored  bool  // the store may hold something of it
 }
 
 // sampleSpan is the provisional panes of one entry and span.
 type sampleSpan struct {
 	id       spanID
-	cells    map[string]*sampled // nil unless the sample is resident
+	cells    map[string]*sampled // those in memory
+	keys     int                 // panes that were made since the shard was loaded
+	partial  bool                // the store may have panes that are not in memory
 	overflow bool                // some keys share the overflow pane
 }
 
@@ -46,53 +48,46 @@ type sampled struct {
 	dirty bool
 }
 
-// sampleOf returns the sample of an entry, with its panes in memory, and makes
-// it if need be. The caller holds the lock.
-func (s *Shard) sampleOf(number uint64) (*sample, error) {
+// sampleOf returns the sample of an entry, and makes it if need be.
+func (s *Shard) sampleOf(number uint64) *sample {
 	m := s.samples[number]
 	if m == nil {
-		m = &sample{number: number, spans: map[spanID]*sampleSpan{}, resident: true}
+		m = &sample{number: number, spans: map[spanID]*sampleSpan{}}
 		s.samples[number] = m
 	}
-	if m.resident {
-		return m, nil
-	}
-	for _, sp := range m.spans {
-		sp.cells = map[string]*sampled{}
-	}
-	err := s.records.eachSample(s.view.plan.layout, number, func(id spanID, key []byte, p *sketches.Provisional) error {
-		c := &sampled{key: string(key), span: id, pane: p, size: int64(p.Size()) + cellOverhead}
-		m.spans[id].cells[c.key] = c
-		m.size += c.size
-		return nil
-	})
-	s.hold(m.size)
-	m.resident = err == nil
-	return m, err
+	return m
 }
 
-// obtain returns the provisional pane of a key and span, and makes it if need be.
-// Past the most keys that a span may have it is that of the overflow key.
-func (m *sample) obtain(s *Shard, id spanID, key []byte, maxKeys int, rate shedding.Rate) *sampled {
+// obtainSampled returns the provisional pane of a key and span, and makes it if
+// need be. Past the most keys that a span may have it is that of the overflow key.
+func (s *Shard) obtainSampled(m *sample, id spanID, key []byte, maxKeys int, rate shedding.Rate) (*sampled, error) {
 	sp := m.spans[id]
 	if sp == nil {
 		sp = &sampleSpan{id: id, cells: map[string]*sampled{}}
 		m.spans[id] = sp
 	}
+	p, err := s.sampledPane(m, sp, key)
+	if err != nil {
+		return nil, err
+	}
 	if c := sp.cells[string(key)]; c != nil {
-		return c
+		return c, nil
 	}
-	own := len(sp.cells)
-	if sp.overflow {
-		own--
+	if p == nil {
+		own := sp.keys
+		if sp.overflow {
+			own--
+		}
+		if own >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
+			return s.obtainSampled(m, id, []byte(overflowKey), maxKeys, rate)
+		}
+		sp.keys++
+		sp.overflow = sp.overflow || s.overflows(key)
+		p = s.view.plan.layout.NewProvisional(int(rate))
 	}
-	if own >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
-		return m.obtain(s, id, []byte(overflowKey), maxKeys, rate)
-	}
-	c := &sampled{key: string(key), span: id, pane: s.view.plan.layout.NewProvisional(int(rate))}
+	c := &sampled{key: string(key), span: id, pane: p}
 	sp.cells[c.key] = c
-	sp.overflow = sp.overflow || s.overflows(key)
-	return c
+	return c, nil
 }
 
 // noteSampled notes that a provisional pane has changed.
@@ -127,23 +122,25 @@ func (s *Shard) dropSample(number uint64) {
 	s.unsaved = true
 }
 
-// evictSamples lets the panes of samples that the store has go from memory, the
-// newest one excepted, until the shard holds no more than limit bytes.
+// evictSamples lets panes that the store has go from memory, those of the oldest
+// entries first, until the shard holds no more than limit bytes.
 func (s *Shard) evictSamples(limit int64) {
-	numbers := slices.Sorted(maps.Keys(s.samples))
-	for i, number := range numbers {
-		m := s.samples[number]
-		if s.held <= limit || i == len(numbers)-1 {
+	for _, number := range slices.Sorted(maps.Keys(s.samples)) {
+		if s.held <= limit {
 			return
 		}
-		if !m.resident || len(m.changed) > 0 {
-			continue
-		}
+		m := s.samples[number]
 		for _, sp := range m.spans {
-			sp.cells = nil
+			for key, c := range sp.cells {
+				if c.dirty {
+					continue
+				}
+				delete(sp.cells, key)
+				sp.partial = true
+				m.size -= c.size
+				s.hold(-c.size)
+			}
 		}
-		s.hold(-m.size)
-		m.size, m.resident = 0, false
 	}
 }
 
@@ -193,12 +190,27 @@ func (s *Shard) visitSampleSpan(p *Position, m *sample, sp *sampleSpan, key []by
 }
 
 func (s *Shard) visitSampleKeys(m *sample, sp *sampleSpan, fn func(key []byte, p *sketches.Provisional) error) error {
-	if !m.resident {
-		return s.records.eachSampleOf(s.view.plan.layout, m.number, sp.id, func(_ spanID, key []byte, p *sketches.Provisional) error { return fn(key, p) })
-	}
 	cells := slices.SortedFunc(maps.Values(sp.cells), func(a, b *sampled) int { return strings.Compare(a.key, b.key) })
-	for _, c := range cells {
-		if err := fn([]byte(c.key), c.pane); err != nil {
+	visit := func(c *sampled) error { return fn([]byte(c.key), c.pane) }
+	next := 0
+	if sp.partial {
+		err := s.records.eachSampled(s.view.plan.layout, m.number, sp.id, func(key []byte, p *sketches.Provisional) error {
+			for ; next < len(cells) && compareKey(cells[next].key, key) < 0; next++ {
+				if err := visit(cells[next]); err != nil {
+					return err
+				}
+			}
+			if next < len(cells) && compareKey(cells[next].key, key) == 0 {
+				return nil // memory is right; it comes before the next stored key
+			}
+			return fn(key, p)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range cells[next:] {
+		if err := visit(c); err != nil {
 			return err
 		}
 	}
@@ -207,10 +219,10 @@ func (s *Shard) visitSampleKeys(m *sample, sp *sampleSpan, fn func(key []byte, p
 
 // sampledPane returns a provisional pane, nil when there is none.
 func (s *Shard) sampledPane(m *sample, sp *sampleSpan, key []byte) (*sketches.Provisional, error) {
-	if m.resident {
-		if c := sp.cells[string(key)]; c != nil {
-			return c.pane, nil
-		}
+	if c := sp.cells[string(key)]; c != nil {
+		return c.pane, nil
+	}
+	if !sp.partial {
 		return nil, nil
 	}
 	return s.records.sampled(s.view.plan.layout, m.number, sp.id, key)
@@ -268,7 +280,7 @@ func (s *Shard) loadSamples() error {
 			m = &sample{number: number, spans: map[spanID]*sampleSpan{}, stored: true}
 			s.samples[number] = m
 		}
-		sp := &sampleSpan{id: id}
+		sp := &sampleSpan{id: id, cells: map[string]*sampled{}, partial: true}
 		m.spans[id] = sp
 		at = s.records.sampleSpanKey(at[:0], number, id)
 		rest, err := s.records.store.get(append(slices.Clone(at), overflowKey...))

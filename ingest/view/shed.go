@@ -52,16 +52,15 @@ func (s *Shard) shed(e eventlog.Entry, rate shedding.Rate, kept []bool, repeats 
 
 // applySampled hands the gathered rows to provisional panes. The caller holds the lock.
 func (s *Shard) applySampled(number uint64, rate shedding.Rate) error {
-	m, err := s.sampleOf(number)
-	if err != nil {
-		return err
-	}
-	w := &s.work
+	m, w := s.sampleOf(number), &s.work
 	maxKeys := s.view.maxKeys()
 	for i := range w.groups {
 		g := &w.groups[i]
 		w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		c := m.obtain(s, w.spans[g.span], w.key, maxKeys, rate)
+		c, err := s.obtainSampled(m, w.spans[g.span], w.key, maxKeys, rate)
+		if err != nil {
+			return err
+		}
 		c.pane.Apply(w.sorted.part(g.end-g.rows, g.end, int(g.late)))
 		s.noteSampled(m, c)
 	}

@@ -89,11 +89,12 @@ func (s *Shard) turn(ctx context.Context, due time.Time) error {
 	if s.unsaved && (!due.IsZero() && !time.Now().Before(due) || s.full()) {
 		return s.commitNow()
 	}
-	if err := s.payDebts(ctx); err != nil {
+	paid, err := s.payDebts(ctx)
+	if err != nil {
 		return err
 	}
-	if !s.reader.Ready() && s.pays() {
-		return nil // there is nothing else to do
+	if paid && !s.reader.Ready() {
+		return nil // there may be more to pay, and there is something to commit
 	}
 	wait, cancel := s.patience(ctx, due)
 	defer cancel()
@@ -109,12 +110,12 @@ func (s *Shard) turn(ctx context.Context, due time.Time) error {
 }
 
 // patience is how long the worker waits for a record: until the next commit, and
-// while there is something to control or to heal, until the next period.
+// while there is something to control, to heal or to commit, until the next period.
 func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, context.CancelFunc) {
 	if s.reader.Ready() {
 		return ctx, func() {}
 	}
-	if s.ledger.Len() > 0 || s.control.decision.Rate != shedding.Full {
+	if s.unsaved || s.ledger.Len() > 0 || s.control.decision.Rate != shedding.Full {
 		period := time.Now().Add(s.view.views.control.Period)
 		if due.IsZero() || period.Before(due) {
 			due = period
@@ -130,7 +131,8 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 // commit must not wait.
 func (s *Shard) full() bool {
 	v := s.view.views
-	return s.pendingAt >= v.memory/4 || v.pinned.Load() >= v.memory/2 && s.pendingAt >= v.memory/64
+	short := v.pinned.Load() >= v.memory/2 || v.held.Load() > v.memory
+	return s.pendingAt >= v.memory/4 || short && s.pendingAt >= v.memory/64
 }
 
 func (s *Shard) commitNow() error {
@@ -144,14 +146,14 @@ func (s *Shard) commitNow() error {
 	return nil
 }
 
-// payDebts heals a slice if there is time for that.
-func (s *Shard) payDebts(ctx context.Context) error {
+// payDebts heals a slice if there is time for that, and tells whether it did.
+func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 	if s.ledger.Len() == 0 && s.healing == nil {
-		return nil
+		return false, nil
 	}
 	if !s.reader.Ready() { // else the record that waits is what is asked about
 		if _, err := s.decide(0); err != nil {
-			return err
+			return false, err
 		}
 	}
 	v := s.view.views
@@ -159,26 +161,26 @@ func (s *Shard) payDebts(ctx context.Context) error {
 	if now.Sub(s.control.looked) >= lookEvery || now.Before(s.control.looked) {
 		s.control.looked = now
 		if err := s.lose(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if !s.pays() {
 		if s.healing != nil && s.healing.size > 0 && v.pinned.Load() >= v.memory/2 {
 			// It is not given time for want of memory, of which it holds some.
-			return s.fold()
+			return true, s.fold()
 		}
-		return nil
+		return false, nil
 	}
-	err := s.heal(ctx)
+	err = s.heal(ctx)
 	s.control.allowance -= max(v.clock().Sub(now), 0)
 	s.pin()
 	if errors.Is(err, errHealing) && ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
 		v.logger.Error("a view cannot pay what it owes, and tries again", "view", s.view.name, "partition", s.number, "again", healerPatience, "error", err)
 		s.stopHealing()
 		s.retry = now.Add(healerPatience)
-		return nil
+		return false, nil
 	}
-	return err
+	return true, err
 }
 
 // lookEvery is how often a shard that owes something looks at what the log has
