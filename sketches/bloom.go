@@ -112,33 +112,48 @@ func (f *bloomFilter) recount() {
 	}
 }
 
-// addEight is the fast path: eight hashes, one filter, far from its limit. A
-// bit goes into each word of the block, so nothing waits for anything.
-func (f *bloomFilter) addEight(hashes []uint64) {
-	lines, blocks := f.lines, uint64(len(f.lines))
-	for _, h := range hashes {
-		if h == 0 {
-			continue
-		}
-		block, _ := bits.Mul64(h*bloomBlockMultiplier, blocks)
-		x := fold(h, bloomFirstMultiplier)
-		w := &lines[block]
-		w[0] |= 1 << (x & 63)
-		x >>= 6
-		w[1] |= 1 << (x & 63)
-		x >>= 6
-		w[2] |= 1 << (x & 63)
-		x >>= 6
-		w[3] |= 1 << (x & 63)
-		x >>= 6
-		w[4] |= 1 << (x & 63)
-		x >>= 6
-		w[5] |= 1 << (x & 63)
-		x >>= 6
-		w[6] |= 1 << (x & 63)
-		x >>= 6
-		w[7] |= 1 << (x & 63)
+// bit is 1<<i. A table in the first-level cache and OR on memory take half as
+// many operations as shifts, or the bit instructions that compilers make of them.
+var bit = func() (b [64]uint64) {
+	for i := range b {
+		b[i] = 1 << i
 	}
+	return b
+}()
+
+// addEight is the fast path: eight hashes, one filter, far from its limit. A
+// bit goes into each word of the block, so nothing waits for anything but memory.
+// A processor can wait for some twenty blocks at once but looks only four
+// items ahead here, so all blocks of a few dozen items are touched first. What
+// was read is returned, lest the compiler leave the reading out.
+func (f *bloomFilter) addEight(hashes []uint64) (touched uint64) {
+	lines, blocks, bit := f.lines, uint64(len(f.lines)), &bit
+	var places [64]uint32
+	for len(hashes) > 0 {
+		few := hashes[:min(len(hashes), len(places))]
+		hashes = hashes[len(few):]
+		for i, h := range few {
+			block, _ := bits.Mul64(h*bloomBlockMultiplier, blocks)
+			places[i] = uint32(block)
+			touched |= lines[block][0]
+		}
+		for i, h := range few {
+			if h == 0 {
+				continue
+			}
+			x := fold(h, bloomFirstMultiplier)
+			w := &lines[places[i]]
+			w[0] |= bit[x&63]
+			w[1] |= bit[x>>6&63]
+			w[2] |= bit[x>>12&63]
+			w[3] |= bit[x>>18&63]
+			w[4] |= bit[x>>24&63]
+			w[5] |= bit[x>>30&63]
+			w[6] |= bit[x>>36&63]
+			w[7] |= bit[x>>42&63]
+		}
+	}
+	return touched
 }
 
 func (f *bloomFilter) addAny(hashes []uint64) {

@@ -22,6 +22,8 @@ const (
 	// so that no number of events makes a sum overflow.
 	decayLimit = 0x1p960
 
+	decayLimitBits = uint64(960+1023) << 52 // its bits, which order magnitudes as numbers do
+
 	// decayTimeLimit bounds times, in milliseconds on both sides of 1970, so
 	// that differences of them do not overflow. It is 73 million years.
 	decayTimeLimit = int64(1) << 61
@@ -101,35 +103,46 @@ func (s *HalfLifeSum) Add(time int64, value float64) {
 
 // AddValues adds values at their times, leaving out what Add leaves out.
 func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
-	h := s.halfLife
 	values = values[:len(times)]
+	for len(times) > sumBlock {
+		s.addBlock(times[:sumBlock], values[:sumBlock])
+		times, values = times[sumBlock:], values[sumBlock:]
+	}
+	s.addBlock(times, values)
+	s.settle(s.sum, s.lost)
+}
+
+// addBlock adds few enough values to add them plainly.
+func (s *HalfLifeSum) addBlock(times []int64, values []float64) {
+	h := s.halfLife
 	start, length := s.span()
 	part := 0.0
+	values = values[:len(times)]
 	for i, t := range times {
-		if i%sumBlock == 0 {
-			s.include(part)
-			part = 0
-		}
 		v := values[i]
-		if !(v >= -decayLimit && v <= decayLimit) {
-			continue
-		}
-		if rest := uint64(t - start); rest < length {
-			// Fast path: the event is within the landmark's half-life.
+		rest := uint64(t - start)
+		if rest < length && math.Float64bits(v)<<1 <= decayLimitBits<<1 {
+			// Fast path: a usable value within the landmark's half-life.
 			part += float64(v * h.power(int64(rest)))
-			continue
-		}
-		whole, rest := h.split(min(max(t, -decayTimeLimit), decayTimeLimit))
-		if whole > s.landmark {
-			s.include(part)
-			part = 0
-			s.advance(whole)
+		} else if usable(v) {
+			part = s.addFar(part, t, v)
 			start, length = s.span()
 		}
-		part += scaleDown(v*h.power(rest), s.landmark-whole)
 	}
 	s.include(part)
-	s.settle(s.sum, s.lost)
+}
+
+// addFar adds a value of another half-life to a part of a sum, and returns the
+// part as of the landmark, which a later value moves.
+func (s *HalfLifeSum) addFar(part float64, time int64, value float64) float64 {
+	h := s.halfLife
+	whole, rest := h.split(min(max(time, -decayTimeLimit), decayTimeLimit))
+	if whole > s.landmark {
+		s.include(part)
+		part = 0
+		s.advance(whole)
+	}
+	return part + scaleDown(value*h.power(rest), s.landmark-whole)
 }
 
 // include adds the sum of a few values as of the landmark.

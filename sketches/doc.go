@@ -41,6 +41,23 @@
 // asked for only when an item is new to a table, a hot list or a sample. Two items
 // of equal hash are one item.
 //
+// # Sampling
+//
+// A view that cannot keep up applies only a share of the events of a range of its
+// log, to provisional panes (Provisional), until it has caught up on the rest. A
+// Mixture gives one answer from panes that have everything and from provisional
+// ones of several rates, with intervals that hold for everything:
+//
+//	mixture.go              base, strata by rate, what is owed; events and samples
+//	mixture_provisional.go  which events are kept, by position and by item
+//	mixture_moments.go      squares and extremes, for the errors of sampling
+//	mixture_interval.go     the intervals of one stratum and of several
+//	mixture_distinct.go     distinct items, by registers that are complete
+//	mixture_frequency.go    frequencies, weights and the heaviest items
+//	mixture_contains.go     no, maybe or unknown
+//	mixture_sum.go          decayed sums
+//	mixture_encode.go       the encoding of provisional panes
+//
 // The encodings are specified in FORMAT.md and held by golden files;
 // sketchtest has the laws that all of this obeys.
 package sketches

@@ -73,6 +73,8 @@ type HotList struct {
 	arena []byte // item bytes
 	dead  int    // bytes of the arena that no entry refers to
 	door  door
+
+	filter []uint64 // see hotlist_column.go; nil until a column comes
 }
 
 // hotCold is the part of an entry that is only touched when it enters or is asked for.
@@ -181,8 +183,9 @@ func (h *HotList) count(hash, weight uint64) int {
 	if h.door.remove(hash) {
 		weight++
 	} else if weight == 1 && h.n >= h.size {
-		h.door.add(hash, h.size)
-		if h.door.n > h.size {
+		if h.door.n < h.size {
+			h.door.add(hash, h.size)
+		} else { // the size+1st
 			h.offset = saturatingAdd(h.offset, 1)
 			h.door.reset()
 		}
@@ -207,6 +210,9 @@ func (h *HotList) enter(hash, seen, counter, slack uint64) int {
 	h.tags[j], h.seen[j] = hash, seen
 	h.cold[j] = hotCold{shift: counter - seen + h.purged, slack: slack, at: len(h.arena)}
 	h.n++
+	if h.filter != nil {
+		h.mark(hash)
+	}
 	return int(j)
 }
 
@@ -288,14 +294,14 @@ func (h *HotList) Top(n int) []Counted {
 
 // Size is the memory held, in bytes.
 func (h *HotList) Size() int {
-	return 168 + 48*len(h.tags) + cap(h.arena) + 8*len(h.door.slots)
+	return 168 + 48*len(h.tags) + cap(h.arena) + h.door.size() + 8*len(h.filter)
 }
 
 // Clone copies the list.
 func (h *HotList) Clone() *HotList {
 	c := *h
 	c.tags, c.seen, c.cold = slices.Clone(h.tags), slices.Clone(h.seen), slices.Clone(h.cold)
-	c.arena, c.door.slots = slices.Clone(h.arena), slices.Clone(h.door.slots)
+	c.arena, c.door, c.filter = slices.Clone(h.arena), h.door.clone(), nil
 	return &c
 }
 

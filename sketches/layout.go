@@ -55,7 +55,9 @@ type Layout struct {
 	block       blockPlan
 	blooms      []*BloomParameters // by sketch
 	halfLives   []*HalfLife        // by sketch
-	scratch     sync.Pool          // *[]byte, for items on their way into a block
+
+	columnScratch sync.Pool    // *columnScratch
+	sampling      samplingPlan // of provisional panes; made when first needed
 }
 
 // columnPlan says what is kept of one item column.
@@ -66,6 +68,7 @@ type columnPlan struct {
 	items   bool  // the table keeps item bytes, for a hot list or a reservoir
 	budget  int   // bytes beyond which the table is promoted
 	sample  int   // the least size of the column's reservoirs; 0: none
+	cache   int   // the hot list in front of the other sketches; -1: none that counts each event once
 }
 
 // NewLayout checks the specs against the numbers of item, weight and value
@@ -73,7 +76,7 @@ type columnPlan struct {
 func NewLayout(itemColumns, weightColumns, valueColumns int, specs []Spec) (*Layout, error) {
 	l := &Layout{specs: slices.Clone(specs), names: make(map[string]int, len(specs)), values: valueColumns, weights: weightColumns,
 		blooms: make([]*BloomParameters, len(specs)), halfLives: make([]*HalfLife, len(specs))}
-	l.scratch.New = func() any { return new([]byte) }
+	l.columnScratch.New = func() any { return new(columnScratch) }
 	var faults []error
 	if len(specs) > maxSketches {
 		faults = append(faults, fmt.Errorf("a layout holds at most %d sketches, not %d", maxSketches, len(specs)))
@@ -118,6 +121,9 @@ func (l *Layout) prepare(i int) (err error) {
 
 // plan shares out the sketches to their columns.
 func (l *Layout) plan() {
+	for i := range l.columns {
+		l.columns[i].cache = -1
+	}
 	for i := range l.specs {
 		s := &l.specs[i]
 		if s.Kind == KindDecay {
@@ -135,7 +141,12 @@ func (l *Layout) plan() {
 		}
 		c.tabled |= Only(i)
 		c.budget += s.full()
-		c.items = c.items || s.Kind == KindHotList
+		if s.Kind == KindHotList {
+			c.items = true
+			if c.cache < 0 && !s.weighted() {
+				c.cache = i
+			}
+		}
 		if s.weighted() {
 			l.weighted = append(l.weighted, i)
 			if !slices.Contains(c.weights, s.Weight) {

@@ -74,6 +74,7 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 		return nil
 	}
 	mine := &w.columns[c]
+	mine.trust = trustUnknown
 	if o.Column(c) {
 		es := o.entries(c)
 		if mine.promoted {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -46,7 +47,7 @@ func (r *Reservoir) Len() int { return len(r.heap) }
 
 // Add offers one event: the hash of its log position and its item, which is copied.
 func (r *Reservoir) Add(position uint64, item []byte) {
-	r.population++
+	r.population = saturatingAdd(r.population, 1)
 	r.offer(position, item)
 }
 
@@ -55,23 +56,33 @@ func (r *Reservoir) Add(position uint64, item []byte) {
 func (r *Reservoir) AddRows(positions, hashes []uint64, items Items, index []int32) {
 	var nulls int
 	hashes = hashes[:len(positions)]
+	highest := r.highest()
 	for i, x := range positions {
-		if hashes[i] == 0 {
-			nulls++
+		if x > highest && hashes[i] != 0 { // nearly always
 			continue
 		}
-		if len(r.heap) == r.size && x > r.heap[0].position { // nearly always
+		if hashes[i] == 0 {
+			nulls++
 			continue
 		}
 		at := len(r.arena)
 		r.arena = items.AppendItem(r.arena, index[i])
 		r.settle(x, at)
+		highest = r.highest()
 	}
-	r.population += uint64(len(positions) - nulls)
+	r.population = saturatingAdd(r.population, uint64(len(positions)-nulls))
+}
+
+// highest is the position above which nothing is taken.
+func (r *Reservoir) highest() uint64 {
+	if len(r.heap) < r.size {
+		return math.MaxUint64
+	}
+	return r.heap[0].position
 }
 
 func (r *Reservoir) offer(position uint64, item []byte) {
-	if len(r.heap) == r.size && position > r.heap[0].position {
+	if position > r.highest() {
 		return
 	}
 	at := len(r.arena)
@@ -110,32 +121,45 @@ func (r *Reservoir) compare(a, b *sampled) int {
 	return bytes.Compare(r.item(a), r.item(b))
 }
 
-func (r *Reservoir) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if r.compare(&r.heap[i], &r.heap[parent]) <= 0 {
-			return
-		}
-		r.heap[i], r.heap[parent] = r.heap[parent], r.heap[i]
-		i = parent
+// above tells whether a goes before b in the heap.
+func (r *Reservoir) above(a, b *sampled) bool {
+	if a.position != b.position {
+		return a.position > b.position
 	}
+	return r.compare(a, b) > 0
 }
 
-func (r *Reservoir) down() {
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= len(r.heap) {
-			return
+func (r *Reservoir) up(i int) {
+	e := r.heap[i]
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !r.above(&e, &r.heap[parent]) {
+			break
 		}
-		if child+1 < len(r.heap) && r.compare(&r.heap[child+1], &r.heap[child]) > 0 {
+		r.heap[i] = r.heap[parent]
+		i = parent
+	}
+	r.heap[i] = e
+}
+
+// down lets the front sink to its place.
+func (r *Reservoir) down() {
+	heap, e, i := r.heap, r.heap[0], 0
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			break
+		}
+		if child+1 < len(heap) && r.above(&heap[child+1], &heap[child]) {
 			child++
 		}
-		if r.compare(&r.heap[child], &r.heap[i]) <= 0 {
-			return
+		if !r.above(&heap[child], &e) {
+			break
 		}
-		r.heap[i], r.heap[child] = r.heap[child], r.heap[i]
+		heap[i] = heap[child]
 		i = child
 	}
+	heap[i] = e
 }
 
 func (r *Reservoir) compact() {

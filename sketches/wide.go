@@ -21,6 +21,7 @@ type wide struct {
 type wideColumn struct {
 	table    *table // nil: empty
 	promoted bool
+	trust    trust // of a promoted column; see writeback.go
 }
 
 // sketchAs returns sketch i, nil if nothing was counted in it yet.
@@ -147,32 +148,40 @@ func (w *wide) apply(l *Layout, column int, r *Rows, first int) {
 	if !w.columns[column].promoted {
 		n := w.applyTable(l, column, r, first)
 		first += n
-		hashes, index = hashes[n:], index[n:]
+		hashes = hashes[n:]
 	}
-	if len(hashes) == 0 {
+	if len(hashes) == 0 || w.writeBack(l, column, hashes, r, first) {
 		return
 	}
 	for i := range l.specs {
-		if !plan.tabled.Has(i) {
-			continue
-		}
-		s := &l.specs[i]
-		var weights []int64
-		if s.weighted() {
-			weights = r.Weights[s.Weight][first:]
-		}
-		switch s.Kind {
-		case KindHLL:
-			need[*HyperLogLog](w, l, i).AddHashes(hashes)
-		case KindBloom:
-			need[*Bloom](w, l, i).AddHashes(hashes)
-		case KindCountMin:
-			need[*CountMin](w, l, i).AddHashes(hashes, weights)
-		case KindHotList:
-			need[*HotList](w, l, i).AddRows(hashes, weights, r.Items[column], index)
+		if plan.tabled.Has(i) {
+			w.addTo(l, i, hashes, r, first)
 		}
 	}
 }
+
+// addTo adds the rows of a promoted column from row first on, whose hashes are
+// given, to sketch i.
+func (w *wide) addTo(l *Layout, i int, hashes []uint64, r *Rows, first int) {
+	s := &l.specs[i]
+	var weights []int64
+	if s.weighted() {
+		weights = r.Weights[s.Weight][first:]
+	}
+	switch s.Kind {
+	case KindHLL:
+		need[*HyperLogLog](w, l, i).AddHashes(hashes)
+	case KindBloom:
+		need[*Bloom](w, l, i).AddHashes(hashes)
+	case KindCountMin:
+		need[*CountMin](w, l, i).AddHashes(hashes, weights)
+	case KindHotList:
+		need[*HotList](w, l, i).AddRows(hashes, weights, r.Items[s.Column], r.Index[first:])
+	}
+}
+
+// touchAhead is how many items a table is touched for at once.
+const touchAhead = 64
 
 // applyTable counts rows in the table until it is promoted, and returns how
 // many rows it has counted.
@@ -183,9 +192,11 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		t = newTable(plan)
 		w.columns[column].table = t
 	}
-	var scratch []byte
 	hashes := r.Hashes[column][first:]
 	for i, x := range hashes {
+		if i%touchAhead == 0 {
+			t.touch(hashes[i:min(i+touchAhead, len(hashes))])
+		}
 		if x == 0 {
 			continue
 		}
@@ -196,8 +207,8 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		} else {
 			words = t.open(x)
 			if plan.items {
-				scratch = r.Items[column].AppendItem(scratch[:0], r.Index[first+i])
-				t.putItem(scratch)
+				r.scratch = r.Items[column].AppendItem(r.scratch[:0], r.Index[first+i])
+				t.putItem(r.scratch)
 			}
 		}
 		words[1]++
