@@ -1,9 +1,7 @@
 package sketches
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 )
 
 // hotEntry is an entry of a hot list outside of its table.
@@ -12,12 +10,16 @@ type hotEntry struct {
 	item                       []byte
 }
 
-// entries copies out the table; the items alias the arena.
-func (h *HotList) entries() []hotEntry {
-	es := make([]hotEntry, 0, h.n)
+// fewEntries is how many entries find room on the stack: a list of 256, with
+// what it holds beyond its size.
+const fewEntries = 512
+
+// entries appends the table's entries to es; the items alias the arena.
+func (h *HotList) entries(es []hotEntry) []hotEntry {
 	for j, t := range h.tags {
 		if t != 0 {
-			es = append(es, hotEntry{t, h.seen[j], h.counter(j), h.cold[j].slack, h.item(j)})
+			c := &h.cold[j]
+			es = append(es, hotEntry{t, h.seen[j], h.seen[j] + c.shift - h.purged, c.slack, h.item(j)})
 		}
 	}
 	return es
@@ -191,31 +193,39 @@ func (h *HotList) fill(hash, weight uint64, item []byte) {
 	}
 }
 
-// seal closes the epoch of a table whose door holds waiting hashes: the
-// size+1-waiting heaviest entries pay the rest of one unit of offset. The
-// heaviest pay because they will not miss it: seen, which answers are made
+// toll says which entries close the epoch of a table whose door holds waiting
+// hashes: the size+1-waiting heaviest pay the rest of one unit of offset, each
+// one. The heaviest pay because they will not miss it: seen, which answers are made
 // from, stays, and hardly any entry has to leave. Ties go by hash.
-func seal(es []hotEntry, size, waiting int) {
+type toll struct {
+	least uint64 // the counter of the lightest that pay
+	last  uint64 // the greatest hash of those of this counter that pay
+}
+
+func (t *toll) due(counter, hash uint64) bool {
+	return counter > t.least || counter == t.least && hash <= t.last
+}
+
+// newToll takes the counters and hashes of all entries.
+func newToll(es []hotEntry, size, waiting int) toll {
 	pay := size + 1 - waiting
-	counters := make([]uint64, len(es))
+	var few [fewEntries]uint64
+	xs := few[:0]
 	for i := range es {
-		counters[i] = es[i].counter
+		xs = append(xs, es[i].counter)
 	}
-	least := nthLargest(counters, pay)
-	var ties []*hotEntry
+	t := toll{least: nthLargest(xs, pay)}
+	ties := xs[:0]
 	for i := range es {
-		switch e := &es[i]; {
-		case e.counter > least:
-			e.counter--
+		switch {
+		case es[i].counter > t.least:
 			pay--
-		case e.counter == least:
-			ties = append(ties, e)
+		case es[i].counter == t.least:
+			ties = append(ties, es[i].hash)
 		}
 	}
-	slices.SortFunc(ties, func(a, b *hotEntry) int { return cmp.Compare(a.hash, b.hash) })
-	for _, e := range ties[:pay] {
-		e.counter--
-	}
+	t.last = nthLargest(ties, len(ties)+1-pay)
+	return t
 }
 
 // Merge adds another list of the same size; other is not changed.
@@ -242,7 +252,8 @@ func (h *HotList) Merge(other *HotList) error {
 }
 
 func (h *HotList) merge(other *HotList) {
-	theirs := other.entries()
+	var few [fewEntries]hotEntry
+	theirs := other.entries(few[:0])
 	for i := range theirs {
 		if e := &theirs[i]; h.door.remove(e.hash) {
 			e.seen, e.counter = saturatingAdd(e.seen, 1), saturatingAdd(e.counter, 1)
@@ -261,7 +272,12 @@ func (h *HotList) merge(other *HotList) {
 	offset := other.offset
 	if clash {
 		h.seal()
-		seal(theirs, other.size, len(waiting))
+		due := newToll(theirs, other.size, len(waiting))
+		for i := range theirs {
+			if e := &theirs[i]; due.due(e.counter, e.hash) {
+				e.counter--
+			}
+		}
 		offset = saturatingAdd(offset, 1)
 		waiting = nil
 	}
@@ -289,11 +305,12 @@ func (h *HotList) seal() {
 	if h.door.n == 0 {
 		return
 	}
-	es := h.entries()
-	seal(es, h.size, h.door.n)
-	for i := range es {
-		slot := h.find(es[i].hash)
-		h.cold[slot].shift = es[i].counter - h.seen[slot] + h.purged
+	var few [fewEntries]hotEntry
+	due := newToll(h.entries(few[:0]), h.size, h.door.n)
+	for j, t := range h.tags {
+		if t != 0 && due.due(h.counter(j), t) {
+			h.cold[j].shift--
+		}
 	}
 	h.offset = saturatingAdd(h.offset, 1)
 	h.door.reset()

@@ -180,6 +180,9 @@ func (w *wide) addTo(l *Layout, i int, hashes []uint64, r *Rows, first int) {
 	}
 }
 
+// touchAhead is how many items a table is touched for at once.
+const touchAhead = 64
+
 // applyTable counts rows in the table until it is promoted, and returns how
 // many rows it has counted.
 func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
@@ -191,6 +194,9 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 	}
 	hashes := r.Hashes[column][first:]
 	for i, x := range hashes {
+		if i%touchAhead == 0 {
+			t.touch(hashes[i:min(i+touchAhead, len(hashes))])
+		}
 		if x == 0 {
 			continue
 		}
