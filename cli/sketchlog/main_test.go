@@ -213,7 +213,7 @@ func TestSettings(t *testing.T) {
 		}
 		return path
 	}
-	defaults := settings{Data: "./sketchlog-data", Listen: "127.0.0.1:7600", NATS: "embedded"}
+	defaults := settings{Data: "./sketchlog-data", Listen: "127.0.0.1:7600", NATS: "embedded", Memory: "25%"}
 	for _, c := range []struct {
 		name, path, flags string
 		want              settings
@@ -221,9 +221,9 @@ func TestSettings(t *testing.T) {
 	}{
 		{"nothing", "/nowhere/sketchlog.yaml", "", defaults, ""},
 		{"a missing file that is named", "/nowhere/sketchlog.yaml", "--config x", settings{}, "no such file"},
-		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1"}, ""},
-		{"a file", file("data: fd\nlisten: 127.0.0.1:1\nnats: nats://f:1\n"), "", settings{"fd", "127.0.0.1:1", "nats://f:1"}, ""},
-		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded"}, ""},
+		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1", "25%"}, ""},
+		{"a file", file("data: fd\nlisten: 127.0.0.1:1\nnats: nats://f:1\nmemory: 1GiB\n"), "", settings{"fd", "127.0.0.1:1", "nats://f:1", "1GiB"}, ""},
+		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded", "25%"}, ""},
 		{"a flag that says the default wins", file("nats: nats://f:1\n"), "--nats embedded", defaults, ""},
 		{"an empty file", file(""), "", defaults, ""},
 		{"a comment", file("# nothing\n"), "", defaults, ""},
@@ -238,6 +238,7 @@ func TestSettings(t *testing.T) {
 		given.Data, _ = cmd.Flags().GetString("data")
 		given.Listen, _ = cmd.Flags().GetString("listen")
 		given.NATS, _ = cmd.Flags().GetString("nats")
+		given.Memory, _ = cmd.Flags().GetString("memory")
 		got, err := readSettings(c.path, cmd.Flags().Changed("config"), given, cmd.Flags())
 		if c.why != "" {
 			if err == nil || !strings.Contains(err.Error(), c.why) {
