@@ -21,13 +21,18 @@ const (
 	halfLife      = 10 * time.Minute
 )
 
+// bloomCapacity is how many items of a key the views' Bloom filter is made for.
+// Past it the filter grows, and which items its false positives are depends on
+// the order of events.
+const bloomCapacity = 10_000
+
 // sixSketches is a definition with each kind of sketch, by key.
 func sixSketches(stream string) map[string]any {
 	return map[string]any{
 		"stream": stream, "by": []string{"key"}, "from": "earliest",
 		"sketches": map[string]any{
 			"distinct": map[string]any{"kind": "hll", "of": "item", "precision": 14},
-			"seen":     map[string]any{"kind": "bloom", "of": "item", "capacity": 10_000, "error": 0.01},
+			"seen":     map[string]any{"kind": "bloom", "of": "item", "capacity": bloomCapacity, "error": 0.01},
 			"counts":   map[string]any{"kind": "countmin", "of": "item", "width": countMinWidth, "depth": countMinDepth},
 			"hot":      map[string]any{"kind": "hotlist", "of": "item", "size": hotListSize},
 			"sample":   map[string]any{"kind": "reservoir", "of": "item", "size": reservoirSize},

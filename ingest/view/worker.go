@@ -98,6 +98,9 @@ func (s *Shard) turn(ctx context.Context, due time.Time) error {
 	}
 	wait, cancel := s.patience(ctx, due)
 	defer cancel()
+	// Reading and decoding a record that is there is work, and for a shard that has
+	// fallen out of the tail's cache the most of it; waiting for one to come is not.
+	ready, began := s.reader.Ready(), s.view.views.clock()
 	e, err := s.reader.Next(wait)
 	if err != nil {
 		if wait.Err() != nil && ctx.Err() == nil {
@@ -106,7 +109,10 @@ func (s *Shard) turn(ctx context.Context, due time.Time) error {
 		}
 		return err
 	}
-	return s.take(ctx, e)
+	if !ready {
+		began = s.view.views.clock()
+	}
+	return s.take(ctx, e, began)
 }
 
 // patience is how long the worker waits for a record: until the next commit, and
@@ -199,13 +205,12 @@ func (s *Shard) restraint() time.Duration {
 }
 
 // take applies an entry and tells who waits for it.
-func (s *Shard) take(ctx context.Context, e eventlog.Entry) error {
+func (s *Shard) take(ctx context.Context, e eventlog.Entry, began time.Time) error {
 	d, err := s.decide(e.Arrival)
 	if err != nil {
 		return err
 	}
 	v := s.view.views
-	began := v.clock()
 	rate := d.Rate
 	if e.Batch == nil {
 		rate = shedding.Full
