@@ -198,15 +198,32 @@ func nthLargest(xs []uint64, n int) uint64 {
 	return xs[k]
 }
 
-// fill adds an item of exact weight to a list that is being made of an exact
-// table, each item once; trim must follow the last. The table may grow past its
-// limit meanwhile and is purged once at the end, so that the heaviest keep exact
-// counts whatever the order.
-func (h *HotList) fill(hash, weight uint64, item []byte) {
-	if weight > 0 {
-		h.total = saturatingAdd(h.total, weight)
-		h.put(&hotEntry{hash, weight, weight, 0, item})
+// hotListOf makes a list of an exact table, each item of which has its weight at
+// words[slot]: what a list is that got them all at once and was purged once at
+// the end, so that the heaviest keep exact counts whatever the order. What that
+// purge would drop is left out from the start.
+func hotListOf(size, slot int, es []tableEntryView) *HotList {
+	h := newHotList(size, minSlots)
+	if len(es) > h.limit() {
+		weights := make([]uint64, 0, len(es))
+		for i := range es {
+			if weight := es[i].words[slot]; weight > 0 {
+				weights = append(weights, weight)
+			}
+		}
+		if len(weights) > h.limit() {
+			h.offset = nthLargest(weights, size+1)
+		}
 	}
+	for i := range es {
+		if weight := es[i].words[slot]; weight > 0 {
+			h.total = saturatingAdd(h.total, weight)
+			if weight > h.offset {
+				h.put(&hotEntry{es[i].words[0], weight, weight - h.offset, 0, es[i].item})
+			}
+		}
+	}
+	return h
 }
 
 // toll says which entries close the epoch of a table whose door holds waiting

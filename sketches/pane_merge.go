@@ -1,6 +1,9 @@
 package sketches
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // Merge adds the state of another partition's or key's pane, of the sketches
 // in which only; counts of events always. other is neither changed nor kept.
@@ -76,7 +79,11 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 	mine := &w.columns[c]
 	mine.trust = trustUnknown
 	if o.Column(c) {
-		es := o.entries(c)
+		scratch := viewScratch.Get().(*[]tableEntryView)
+		defer viewScratch.Put(scratch)
+		es := o.entriesIn(c, *scratch)
+		*scratch = es
+		defer clear(es) // it must not keep the pane alive
 		if mine.promoted {
 			w.absorb(l, which, es)
 			return nil
@@ -116,15 +123,21 @@ func (w *wide) mergeSketches(l *Layout, o *wide, which Set) error {
 	return nil
 }
 
+// viewScratch holds *[]tableEntryView for mergeColumn.
+var viewScratch = sync.Pool{New: func() any { return new([]tableEntryView) }}
+
 // entries returns the table of a column that is still exact; the items alias the pane.
-func (p *Pane) entries(c int) []tableEntryView {
+func (p *Pane) entries(c int) []tableEntryView { return p.entriesIn(c, nil) }
+
+// entriesIn is entries, in the room of es where that is enough.
+func (p *Pane) entriesIn(c int, es []tableEntryView) []tableEntryView {
 	if p.wide == nil {
-		return p.blockEntries(c)
+		return append(es[:0], p.blockEntries(c)...)
 	}
 	if t := p.wide.columns[c].table; t != nil {
-		return t.entries()
+		return t.entriesIn(es)
 	}
-	return nil
+	return es[:0]
 }
 
 // reservoir returns a sketch's sample, which the caller must not change.

@@ -146,8 +146,11 @@ type tableEntryView struct {
 }
 
 // entries returns all entries in order of arrival.
-func (t *table) entries() []tableEntryView {
-	es := make([]tableEntryView, t.len())
+func (t *table) entries() []tableEntryView { return t.entriesIn(nil) }
+
+// entriesIn is entries in the room of es, if there is enough.
+func (t *table) entriesIn(es []tableEntryView) []tableEntryView {
+	es = slices.Grow(es[:0], t.len())[:t.len()]
 	rest := t.items
 	for i := range es {
 		es[i].words = t.entry(i)

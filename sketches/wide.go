@@ -3,6 +3,8 @@ package sketches
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sync"
 )
 
 // state is what every sketch can do for the pane that holds it.
@@ -88,19 +90,38 @@ func (p *Pane) widen() {
 	p.block = append(make([]byte, 0, p.layout.block.headers), p.block[:p.layout.block.headers]...)
 }
 
+// has tells whether one of the sketches in which is of a kind.
+func (l *Layout) has(which Set, kind Kind) bool {
+	for i := range l.specs {
+		if which.Has(i) && l.specs[i].Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
 // promote turns a column's table into the sketches in which.
 func (w *wide) promote(l *Layout, c int, which Set) {
 	t := w.columns[c].table
 	w.columns[c] = wideColumn{promoted: true}
 	if t != nil {
-		w.absorb(l, which, t.entries())
+		es := t.entries()
+		if l.has(which, KindBloom) {
+			sortEntries(es) // once a Bloom filter grows, order shows in it
+		}
+		w.absorb(l, which, es)
 	}
 }
 
-// absorb adds the entries of a table to sketches of its column, in canonical order.
+// absorb adds the entries of a table to sketches of its column. Only a Bloom
+// filter that grows depends on their order, and so a table that is absorbed into
+// sketches that exist is taken as it stands: sorting would cost several times as
+// much as all the rest.
 func (w *wide) absorb(l *Layout, which Set, es []tableEntryView) {
-	sortEntries(es)
-	hashes := make([]uint64, len(es))
+	scratch := hashScratch.Get().(*[]uint64)
+	defer hashScratch.Put(scratch)
+	hashes := slices.Grow((*scratch)[:0], len(es))[:len(es)]
+	*scratch = hashes
 	for i := range es {
 		hashes[i] = es[i].words[0]
 	}
@@ -121,15 +142,13 @@ func (w *wide) absorb(l *Layout, which Set, es []tableEntryView) {
 			}
 			need[*CountMin](w, l, i).AddHashes(hashes, weights)
 		case KindHotList:
-			h := newHotList(l.specs[i].Size, minSlots)
-			for j := range es {
-				h.fill(es[j].words[0], es[j].words[slot], es[j].item)
-			}
-			h.trim()
-			need[*HotList](w, l, i).merge(h)
+			need[*HotList](w, l, i).merge(hotListOf(l.specs[i].Size, slot, es))
 		}
 	}
 }
+
+// hashScratch holds *[]uint64 for absorb: a question may absorb hundreds of tables.
+var hashScratch = sync.Pool{New: func() any { return new([]uint64) }}
 
 // apply counts the rows of a column from row first on.
 func (w *wide) apply(l *Layout, column int, r *Rows, first int) {
