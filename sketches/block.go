@@ -57,6 +57,7 @@ func (c *columnPlan) entryBytes() int {
 
 // section is where a column stands in a block.
 type section struct {
+	column            int
 	header            int // offset of its header
 	at                int // offset of its entries
 	stride            int // bytes an entry
@@ -73,7 +74,7 @@ func (p *Pane) section(column int) section {
 	for c := 0; ; c++ {
 		header := p.layout.block.headers + c*headerBytes
 		h := p.block[header : header+headerBytes]
-		s := section{header: header, at: at, stride: p.layout.columns[c].entryBytes(),
+		s := section{column: c, header: header, at: at, stride: p.layout.columns[c].entryBytes(),
 			entries: int(h[0]), samples: int(h[1]), itemBytes: int(binary.LittleEndian.Uint16(h[2:]))}
 		s.itemAt = at + s.entries*s.stride
 		if c == column {
@@ -96,17 +97,16 @@ func (p *Pane) open() {
 	}
 }
 
-// insert opens a gap of n bytes at an offset of the block. Growth is by an
-// eighth, rounded up to what the allocator would give anyway.
-func (p *Pane) insert(at, n int) []byte {
-	old := len(p.block)
-	if cap(p.block) < old+n {
-		grown := slices.Grow([]byte(nil), old+n+(old-p.layout.block.columns)/8)
+// lengthen adds n bytes to the block, whose content is left to the caller.
+// Growth is by a quarter of what the columns take, rounded up to what the
+// allocator would give anyway: few keys grow for long, and there are many.
+func (p *Pane) lengthen(n int) {
+	size := len(p.block) + n
+	if cap(p.block) < size {
+		grown := slices.Grow([]byte(nil), size+(size-p.layout.block.columns)/4)
 		p.block = append(grown, p.block...)
 	}
-	p.block = p.block[:old+n]
-	copy(p.block[at+n:], p.block[at:old])
-	return p.block[at : at+n]
+	p.block = p.block[:size]
 }
 
 // applyBlock counts a column's events in the block, as far as they fit, and
@@ -130,7 +130,7 @@ func (p *Pane) applyBlock(column int, r *Rows) int {
 		}
 		e := p.findEntry(&s, x)
 		if e < 0 {
-			if e = p.addEntry(&s, plan, x, r.Items[column], r.Index[i]); e < 0 {
+			if e = p.addEntry(&s, plan, x, r, i); e < 0 {
 				done = i
 				break
 			}
@@ -162,15 +162,13 @@ func (p *Pane) findEntry(s *section, hash uint64) int {
 	return -1
 }
 
-// addEntry adds an entry with nothing counted, and its item, and returns its
-// number; -1, with nothing changed, if it does not fit.
-func (p *Pane) addEntry(s *section, plan *columnPlan, hash uint64, items Items, row int32) int {
+// addEntry adds an entry with nothing counted, and its item, for row i, and
+// returns its number; -1, with nothing changed, if it does not fit.
+func (p *Pane) addEntry(s *section, plan *columnPlan, hash uint64, r *Rows, i int) int {
 	var item []byte
 	if plan.items {
-		scratch := p.layout.scratch.Get().(*[]byte)
-		defer p.layout.scratch.Put(scratch)
-		*scratch = items.AppendItem((*scratch)[:0], row)
-		item = *scratch
+		r.scratch = r.Items[s.column].AppendItem(r.scratch[:0], r.Index[i])
+		item = r.scratch
 	}
 	need := len(p.block) + s.stride + 1 + len(item) + sampleBytes
 	if len(item) > blockItem || s.entries == blockEntries || need > blockLimit {
@@ -182,27 +180,40 @@ func (p *Pane) addEntry(s *section, plan *columnPlan, hash uint64, items Items, 
 	return p.putEntry(s, plan, hash, item)
 }
 
-// putEntry adds an entry with nothing counted, for which there must be room.
+// putEntry adds an entry with nothing counted, for which there must be room:
+// it goes behind the other entries, and its item behind the other items.
 func (p *Pane) putEntry(s *section, plan *columnPlan, hash uint64, item []byte) int {
+	entryAt, itemAt, size := s.itemAt, s.sampleAt(), len(p.block)
+	itemBytes := 0
 	if plan.items {
-		b := p.insert(s.sampleAt(), 1+len(item))
-		b[0] = byte(len(item))
-		copy(b[1:], item)
-		s.itemBytes += len(b)
+		itemBytes = 1 + len(item)
+	}
+	p.lengthen(s.stride + itemBytes)
+	b := p.block
+	copy(b[itemAt+s.stride+itemBytes:], b[itemAt:size])
+	copy(b[entryAt+s.stride:], b[entryAt:itemAt])
+	if plan.items {
+		at := itemAt + s.stride
+		b[at] = byte(len(item))
+		copy(b[at+1:], item)
 	}
 	if s.stride > 0 {
-		b := p.insert(s.itemAt, s.stride)
-		clear(b)
-		binary.LittleEndian.PutUint64(b, hash)
-		s.itemAt += s.stride
+		entry := b[entryAt : entryAt+s.stride]
+		clear(entry)
+		binary.LittleEndian.PutUint64(entry, hash)
 	}
+	s.itemAt += s.stride
+	s.itemBytes += itemBytes
 	s.entries++
 	return s.entries - 1
 }
 
 // putSample adds an event to the sample, for which there must be room.
 func (p *Pane) putSample(s *section, position uint64, entry int) {
-	b := p.insert(s.end(), sampleBytes)
+	at, size := s.end(), len(p.block)
+	p.lengthen(sampleBytes)
+	copy(p.block[at+sampleBytes:], p.block[at:size])
+	b := p.block[at : at+sampleBytes]
 	binary.LittleEndian.PutUint64(b, position)
 	b[8] = byte(entry)
 	s.samples++

@@ -407,3 +407,41 @@ func BenchmarkHalfLifeSumMerge(b *testing.B) {
 		}
 	}
 }
+
+// Columns, whose blocks take the path for values close in time, against single values.
+func TestHalfLifeSumColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 12))
+	for _, halfLife := range []int64{1000, 60_000, 600_000, 365 * 86_400_000} {
+		h := newHalfLife(t, halfLife)
+		for _, pace := range []float64{0, 0.4, 3, 50, 5000} {
+			var times []int64
+			var values []float64
+			now := 1.7e12
+			for range 1000 {
+				now += r.Float64() * 2 * pace
+				times, values = append(times, int64(now)), append(values, r.NormFloat64())
+				if r.IntN(200) == 0 {
+					times[len(times)-1] -= 7 * halfLife / 3
+				}
+				if r.IntN(200) == 0 {
+					values[len(values)-1] = []float64{math.NaN(), math.Inf(1), 0x1p961}[r.IntN(3)]
+				}
+			}
+			column, single := NewHalfLifeSum(h), NewHalfLifeSum(h)
+			column.AddValues(times, values)
+			magnitude := 0.0
+			for i := range times {
+				single.Add(times[i], values[i])
+				if usable(values[i]) {
+					magnitude += math.Abs(values[i])
+				}
+			}
+			if a, b := column.At(int64(now)), single.At(int64(now)); math.Abs(a-b) > 1e-14*magnitude {
+				t.Errorf("half-life %d, pace %v: %v by columns, %v one by one", halfLife, pace, a, b)
+			}
+			if column.landmark != single.landmark {
+				t.Errorf("half-life %d, pace %v: landmark %d by columns, %d one by one", halfLife, pace, column.landmark, single.landmark)
+			}
+		}
+	}
+}

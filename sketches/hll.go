@@ -1,10 +1,10 @@
 package sketches
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
+	"unsafe"
 )
 
 // HyperLogLog estimates how many distinct items were added (Flajolet, Fusy,
@@ -131,13 +131,20 @@ func (h *HyperLogLog) Merge(other *HyperLogLog) {
 // below 128, so the top bit of each byte is free to hold the comparison.
 func mergeRegisters(dst, src []uint8) {
 	const top = 0x8080808080808080
-	for len(dst) >= 8 && len(src) >= 8 {
-		x, y := binary.LittleEndian.Uint64(dst), binary.LittleEndian.Uint64(src)
+	words, others := wordsOf(dst), wordsOf(src)
+	others = others[:len(words)]
+	for i, y := range others {
+		x := words[i]
 		keep := (((x | top) - y) & top) >> 7 // 1 in the bytes where x >= y
 		keep = keep<<8 - keep                // 255 in those
-		binary.LittleEndian.PutUint64(dst, x&keep|y&^keep)
-		dst, src = dst[8:], src[8:]
+		words[i] = x&keep | y&^keep
 	}
+}
+
+// wordsOf gives the same memory by words, in whatever order the machine has
+// bytes. There are at least 16 registers, which the allocator aligns.
+func wordsOf(registers []uint8) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(&registers[0])), len(registers)/8)
 }
 
 // foldRegisters gives the registers that the same items have at a lower

@@ -17,7 +17,7 @@ func (h *HotList) AppendBinary(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(h.size))
 	dst = binary.AppendUvarint(dst, h.total)
 	dst = binary.AppendUvarint(dst, h.offset)
-	es := h.entries()
+	es := h.entries(nil)
 	slices.SortFunc(es, func(a, b hotEntry) int { return cmp.Compare(a.hash, b.hash) })
 	dst = binary.AppendUvarint(dst, uint64(len(es)))
 	for i := range es {

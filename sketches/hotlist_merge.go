@@ -1,9 +1,7 @@
 package sketches
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 )
 
 // hotEntry is an entry of a hot list outside of its table.
@@ -12,13 +10,33 @@ type hotEntry struct {
 	item                       []byte
 }
 
-// entries copies out the table; the items alias the arena.
-func (h *HotList) entries() []hotEntry {
-	es := make([]hotEntry, 0, h.n)
+// fewEntries is how many entries find room on the stack: a list of 256, with
+// what it holds beyond its size.
+const fewEntries = 512
+
+// slots lists the slots that are taken, in few if it has room for all. Which
+// they are is a coin toss that a branch would lose every time; a list of them is
+// made without branches, and walked without any.
+func (h *HotList) slots(few []int32) []int32 {
+	if len(few) < len(h.tags) {
+		few = make([]int32, len(h.tags))
+	}
+	n := 0
 	for j, t := range h.tags {
+		few[n] = int32(j)
 		if t != 0 {
-			es = append(es, hotEntry{t, h.seen[j], h.counter(j), h.cold[j].slack, h.item(j)})
+			n++
 		}
+	}
+	return few[:n]
+}
+
+// entries appends the table's entries to es; the items alias the arena.
+func (h *HotList) entries(es []hotEntry) []hotEntry {
+	var few [4 * fewEntries]int32
+	for _, j := range h.slots(few[:]) {
+		c := &h.cold[j]
+		es = append(es, hotEntry{h.tags[j], h.seen[j], h.seen[j] + c.shift - h.purged, c.slack, h.item(int(j))})
 	}
 	return es
 }
@@ -47,9 +65,10 @@ func (h *HotList) evict(c uint64) {
 	for h.tags[free] != 0 { // at most half of the slots are taken
 		free++
 	}
-	for j, t := range h.tags {
-		if t != 0 && h.counter(j) <= c {
-			h.drop(j)
+	var few [4 * fewEntries]int32
+	for _, j := range h.slots(few[:]) {
+		if h.counter(int(j)) <= c {
+			h.drop(int(j))
 		}
 	}
 	h.settle(free)
@@ -139,12 +158,11 @@ func (h *HotList) trim() {
 
 // rank returns the n-th largest counter, n from 1.
 func (h *HotList) rank(n int) uint64 {
-	var few [512]uint64
+	var few [2 * fewEntries]uint64
+	var slots [4 * fewEntries]int32
 	counters := few[:0]
-	for j, t := range h.tags {
-		if t != 0 {
-			counters = append(counters, h.counter(j))
-		}
+	for _, j := range h.slots(slots[:]) {
+		counters = append(counters, h.counter(int(j)))
 	}
 	return nthLargest(counters, n)
 }
@@ -191,31 +209,39 @@ func (h *HotList) fill(hash, weight uint64, item []byte) {
 	}
 }
 
-// seal closes the epoch of a table whose door holds waiting hashes: the
-// size+1-waiting heaviest entries pay the rest of one unit of offset. The
-// heaviest pay because they will not miss it: seen, which answers are made
+// toll says which entries close the epoch of a table whose door holds waiting
+// hashes: the size+1-waiting heaviest pay the rest of one unit of offset, each
+// one. The heaviest pay because they will not miss it: seen, which answers are made
 // from, stays, and hardly any entry has to leave. Ties go by hash.
-func seal(es []hotEntry, size, waiting int) {
+type toll struct {
+	least uint64 // the counter of the lightest that pay
+	last  uint64 // the greatest hash of those of this counter that pay
+}
+
+func (t *toll) due(counter, hash uint64) bool {
+	return counter > t.least || counter == t.least && hash <= t.last
+}
+
+// newToll takes the counters and hashes of all entries.
+func newToll(es []hotEntry, size, waiting int) toll {
 	pay := size + 1 - waiting
-	counters := make([]uint64, len(es))
+	var few [fewEntries]uint64
+	xs := few[:0]
 	for i := range es {
-		counters[i] = es[i].counter
+		xs = append(xs, es[i].counter)
 	}
-	least := nthLargest(counters, pay)
-	var ties []*hotEntry
+	t := toll{least: nthLargest(xs, pay)}
+	ties := xs[:0]
 	for i := range es {
-		switch e := &es[i]; {
-		case e.counter > least:
-			e.counter--
+		switch {
+		case es[i].counter > t.least:
 			pay--
-		case e.counter == least:
-			ties = append(ties, e)
+		case es[i].counter == t.least:
+			ties = append(ties, es[i].hash)
 		}
 	}
-	slices.SortFunc(ties, func(a, b *hotEntry) int { return cmp.Compare(a.hash, b.hash) })
-	for _, e := range ties[:pay] {
-		e.counter--
-	}
+	t.last = nthLargest(ties, len(ties)+1-pay)
+	return t
 }
 
 // Merge adds another list of the same size; other is not changed.
@@ -242,7 +268,8 @@ func (h *HotList) Merge(other *HotList) error {
 }
 
 func (h *HotList) merge(other *HotList) {
-	theirs := other.entries()
+	var few [fewEntries]hotEntry
+	theirs := other.entries(few[:0])
 	for i := range theirs {
 		if e := &theirs[i]; h.door.remove(e.hash) {
 			e.seen, e.counter = saturatingAdd(e.seen, 1), saturatingAdd(e.counter, 1)
@@ -261,7 +288,12 @@ func (h *HotList) merge(other *HotList) {
 	offset := other.offset
 	if clash {
 		h.seal()
-		seal(theirs, other.size, len(waiting))
+		due := newToll(theirs, other.size, len(waiting))
+		for i := range theirs {
+			if e := &theirs[i]; due.due(e.counter, e.hash) {
+				e.counter--
+			}
+		}
 		offset = saturatingAdd(offset, 1)
 		waiting = nil
 	}
@@ -289,11 +321,12 @@ func (h *HotList) seal() {
 	if h.door.n == 0 {
 		return
 	}
-	es := h.entries()
-	seal(es, h.size, h.door.n)
-	for i := range es {
-		slot := h.find(es[i].hash)
-		h.cold[slot].shift = es[i].counter - h.seen[slot] + h.purged
+	var few [fewEntries]hotEntry
+	due := newToll(h.entries(few[:0]), h.size, h.door.n)
+	for j, t := range h.tags {
+		if t != 0 && due.due(h.counter(j), t) {
+			h.cold[j].shift--
+		}
 	}
 	h.offset = saturatingAdd(h.offset, 1)
 	h.door.reset()
@@ -302,8 +335,9 @@ func (h *HotList) seal() {
 // unite adds the entries of another list whose offset is given.
 func (h *HotList) unite(theirs []hotEntry, other *HotList, offset uint64) {
 	mine := h.offset
-	for j, t := range h.tags {
-		if t != 0 && other.find(t) < 0 {
+	var few [4 * fewEntries]int32
+	for _, j := range h.slots(few[:]) {
+		if other.find(h.tags[j]) < 0 {
 			h.cold[j].slack = saturatingAdd(h.cold[j].slack, offset)
 		}
 	}

@@ -88,7 +88,7 @@ func (s *Spec) validate(items, weights, values int) error {
 			need(s.Hashes > 0 && s.Hashes <= bloomHashLimit, "hashes %d is not within 1..16", s.Hashes)
 			break
 		}
-		need(s.Error > 0 && s.Error <= 0.5, "error %v is not within (0, 0.5]", s.Error)
+		need(s.Error >= minBloomError && s.Error <= maxBloomError, "error %v is not within %v..%v", s.Error, minBloomError, maxBloomError)
 		need(s.Capacity > 0, "capacity is 0")
 	case KindCountMin:
 		need(s.Width >= minWidth && s.Width <= maxWidth && s.Width&(s.Width-1) == 0, "width %d is not a power of two within 64..2^24", s.Width)

@@ -55,7 +55,6 @@ type Layout struct {
 	block       blockPlan
 	blooms      []*BloomParameters // by sketch
 	halfLives   []*HalfLife        // by sketch
-	scratch     sync.Pool          // *[]byte, for items on their way into a block
 
 	columnScratch sync.Pool    // *columnScratch
 	sampling      samplingPlan // of provisional panes; made when first needed
@@ -77,7 +76,6 @@ type columnPlan struct {
 func NewLayout(itemColumns, weightColumns, valueColumns int, specs []Spec) (*Layout, error) {
 	l := &Layout{specs: slices.Clone(specs), names: make(map[string]int, len(specs)), values: valueColumns, weights: weightColumns,
 		blooms: make([]*BloomParameters, len(specs)), halfLives: make([]*HalfLife, len(specs))}
-	l.scratch.New = func() any { return new([]byte) }
 	l.columnScratch.New = func() any { return new(columnScratch) }
 	var faults []error
 	if len(specs) > maxSketches {

@@ -2,6 +2,7 @@ package sketches
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -349,9 +350,9 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
-// TestCompactMemory bounds what a key with few items costs, pane included.
-func TestCompactMemory(t *testing.T) {
-	specs := []Spec{
+// manyKeysSpecs are six sketches on one item column, of usual sizes.
+func manyKeysSpecs() []Spec {
+	return []Spec{
 		{Name: "a", Kind: KindHLL, Precision: 14},
 		{Name: "b", Kind: KindBloom, Capacity: 100000, Error: 0.01},
 		{Name: "c", Kind: KindCountMin, Weight: -1, Width: 1 << 16, Depth: 4},
@@ -359,27 +360,58 @@ func TestCompactMemory(t *testing.T) {
 		{Name: "e", Kind: KindReservoir, Size: 100},
 		{Name: "f", Kind: KindDecay, HalfLife: 600000},
 	}
-	l := mustLayout(t, specs)
-	for _, c := range []struct{ items, limit int }{{1, 200}, {10, 500}} {
-		events := sketchtest.Streams(c.items, 4, 1)[5].Events
-		rows := rowsOf(events)
-		const keys = 5000
-		panes := make([]*Pane, keys)
-		before := liveHeap()
-		for i := range panes {
-			panes[i] = l.NewPane()
-			panes[i].Apply(rows)
+}
+
+// keyMemory fills so many panes with the same events, one at a time as they
+// would come, and returns the live heap of one, and what one says that it takes.
+func keyMemory(l *Layout, keys int, events []sketchtest.Event) (perKey, size int) {
+	var rows []*Rows
+	for i := range events {
+		rows = append(rows, rowsOf(events[i:i+1]))
+	}
+	panes := make([]*Pane, keys)
+	before := liveHeap()
+	for i := range panes {
+		panes[i] = l.NewPane()
+		for _, r := range rows {
+			panes[i].Apply(r)
 		}
-		perKey := int(liveHeap()-before) / keys
-		size := panes[0].Size()
-		runtime.KeepAlive(panes)
+	}
+	perKey = int(liveHeap()-before) / keys
+	size = panes[0].Size()
+	runtime.KeepAlive(panes)
+	return perKey, size
+}
+
+// TestCompactMemory bounds what a key with few items costs, pane included, and
+// compares what Size says with what the heap holds, also past the block and the sample.
+func TestCompactMemory(t *testing.T) {
+	l := mustLayout(t, manyKeysSpecs())
+	for _, c := range []struct{ items, keys, limit int }{{1, 5000, 200}, {10, 5000, 500}, {40, 1000, 2500}, {300, 200, 30_000}} {
+		perKey, size := keyMemory(l, c.keys, sketchtest.Streams(c.items, 4, 1)[5].Events)
 		t.Logf("%d items: %d bytes a key, Size says %d", c.items, perKey, size)
 		if perKey > c.limit {
 			t.Errorf("%d items take %d bytes a key, above %d", c.items, perKey, c.limit)
 		}
 		if size < perKey*3/4 || size > perKey*5/4 {
-			t.Errorf("Size says %d where a key takes %d", size, perKey)
+			t.Errorf("Size says %d where a key of %d items takes %d", size, c.items, perKey)
 		}
+	}
+}
+
+// BenchmarkMillionKeys: a million keys of one item each fit in 200 MB, of ten in 500 MB.
+func BenchmarkMillionKeys(b *testing.B) {
+	l := mustLayout(b, manyKeysSpecs())
+	for _, c := range []struct{ items, limit int }{{1, 200}, {10, 500}} {
+		b.Run(fmt.Sprintf("items=%d", c.items), func(b *testing.B) {
+			for range b.N {
+				perKey, _ := keyMemory(l, 1_000_000, sketchtest.Streams(c.items, 4, 1)[5].Events)
+				b.ReportMetric(float64(perKey), "B/key")
+				if perKey > c.limit {
+					b.Errorf("%d items take %d bytes a key, above %d", c.items, perKey, c.limit)
+				}
+			}
+		})
 	}
 }
 

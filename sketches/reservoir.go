@@ -121,32 +121,45 @@ func (r *Reservoir) compare(a, b *sampled) int {
 	return bytes.Compare(r.item(a), r.item(b))
 }
 
-func (r *Reservoir) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if r.compare(&r.heap[i], &r.heap[parent]) <= 0 {
-			return
-		}
-		r.heap[i], r.heap[parent] = r.heap[parent], r.heap[i]
-		i = parent
+// above tells whether a goes before b in the heap.
+func (r *Reservoir) above(a, b *sampled) bool {
+	if a.position != b.position {
+		return a.position > b.position
 	}
+	return r.compare(a, b) > 0
 }
 
-func (r *Reservoir) down() {
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= len(r.heap) {
-			return
+func (r *Reservoir) up(i int) {
+	e := r.heap[i]
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !r.above(&e, &r.heap[parent]) {
+			break
 		}
-		if child+1 < len(r.heap) && r.compare(&r.heap[child+1], &r.heap[child]) > 0 {
+		r.heap[i] = r.heap[parent]
+		i = parent
+	}
+	r.heap[i] = e
+}
+
+// down lets the front sink to its place.
+func (r *Reservoir) down() {
+	heap, e, i := r.heap, r.heap[0], 0
+	for {
+		child := 2*i + 1
+		if child >= len(heap) {
+			break
+		}
+		if child+1 < len(heap) && r.above(&heap[child+1], &heap[child]) {
 			child++
 		}
-		if r.compare(&r.heap[child], &r.heap[i]) <= 0 {
-			return
+		if !r.above(&heap[child], &e) {
+			break
 		}
-		r.heap[i], r.heap[child] = r.heap[child], r.heap[i]
+		heap[i] = heap[child]
 		i = child
 	}
+	heap[i] = e
 }
 
 func (r *Reservoir) compact() {

@@ -55,6 +55,22 @@ func (t *table) find(hash uint64) int {
 	return -1
 }
 
+// touch reads what finding these items will read, so that all of it comes from
+// memory together; the result is there lest the reading be left out.
+//
+//go:noinline
+func (t *table) touch(hashes []uint64) (read uint64) {
+	if t.index == nil {
+		return 0
+	}
+	stride, mask := t.stride(), uint64(len(t.index)-1)
+	for _, x := range hashes {
+		i := max(int(t.index[x&mask]), 1) - 1
+		read |= t.words[i*stride]
+	}
+	return read
+}
+
 // entry returns the words of entry i: hash, count, weight sums.
 func (t *table) entry(i int) []uint64 {
 	stride := t.stride()

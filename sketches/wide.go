@@ -180,6 +180,9 @@ func (w *wide) addTo(l *Layout, i int, hashes []uint64, r *Rows, first int) {
 	}
 }
 
+// touchAhead is how many items a table is touched for at once.
+const touchAhead = 64
+
 // applyTable counts rows in the table until it is promoted, and returns how
 // many rows it has counted.
 func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
@@ -189,9 +192,11 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		t = newTable(plan)
 		w.columns[column].table = t
 	}
-	var scratch []byte
 	hashes := r.Hashes[column][first:]
 	for i, x := range hashes {
+		if i%touchAhead == 0 {
+			t.touch(hashes[i:min(i+touchAhead, len(hashes))])
+		}
 		if x == 0 {
 			continue
 		}
@@ -202,8 +207,8 @@ func (w *wide) applyTable(l *Layout, column int, r *Rows, first int) int {
 		} else {
 			words = t.open(x)
 			if plan.items {
-				scratch = r.Items[column].AppendItem(scratch[:0], r.Index[first+i])
-				t.putItem(scratch)
+				r.scratch = r.Items[column].AppendItem(r.scratch[:0], r.Index[first+i])
+				t.putItem(r.scratch)
 			}
 		}
 		words[1]++
