@@ -35,13 +35,12 @@ endif
 e2e: ## real processes, real sockets, SIGKILL
 	$(GO) test -count=1 -timeout 9m -tags e2e ./cli/sketchlog
 
-bench: build ## events a second through a server of its own, and answers a second
-	bin/sketchlog bench ingest --format ndjson
-	bin/sketchlog bench ingest --format msgpack
-	bin/sketchlog bench query
+bench: build ## every measurement, as JSON in bin/bench; compare two with `bin/sketchlog bench compare`
+	bin/sketchlog bench suite --into bin/bench
 
-bench-sketches: ## ns an event of each sketch, on one core
-	$(GO) test -run '^$$' -bench . -benchmem ./sketches
+bench-sketches: build ## bytes a key, and ns an event of each sketch on one core, beside widely used libraries
+	$(GO) test -run '^$$' -bench MillionKeys -benchtime 1x ./sketches
+	bin/sketchlog bench sketches $(ARGS)
 
 clean:
 	rm -rf bin sketchlog-data

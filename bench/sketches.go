@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"text/tabwriter"
@@ -13,7 +12,6 @@ import (
 	"github.com/axiomhq/hyperloglog"
 	"github.com/bits-and-blooms/bloom/v3"
 
-	"sketchlog/ingest/event"
 	"sketchlog/sketches"
 )
 
@@ -43,55 +41,13 @@ type SketchesResult struct {
 // Figure is one measurement.
 type Figure struct {
 	Name string
-	NS   float64
+	NS   float64 // processor time
+	Wall float64 // wall time, ns
 	Note string
 }
 
 // applied is how many events a pane is given at once: about a batch of the log.
 const applied = 8192
-
-// stream is events in columns: items with their canonical bytes, and which key each has.
-type stream struct {
-	items     [][]byte // by event; canonical bytes
-	hashes    []uint64
-	positions []uint64
-	times     []int64
-	values    []float64
-	keys      []uint32
-}
-
-// itemSlice gives items to sketches.
-type itemSlice [][]byte
-
-// AppendItem implements sketches.Items.
-func (s itemSlice) AppendItem(dst []byte, row int32) []byte { return append(dst, s[row]...) }
-
-// makeStream draws a stream; the items' bytes lie behind one another in memory
-// in the order of events, as the columns of a batch do.
-func makeStream(c SketchesConfig, skew float64, keys int) *stream {
-	r := rand.New(rand.NewPCG(c.Seed, 1))
-	z := NewZipf(c.Items, skew)
-	s := &stream{}
-	var arena []byte
-	for i := range c.Events {
-		at := len(arena)
-		arena = event.AppendItem(arena, event.StringValue(fmt.Sprintf("user-%06d", z.Draw(r.Uint64()))))
-		s.items = append(s.items, arena[at:len(arena):len(arena)])
-		s.positions = append(s.positions, r.Uint64())
-		s.times = append(s.times, 1_700_000_000_000+int64(i)/1000)
-		s.values = append(s.values, float64(r.IntN(100)))
-		s.keys = append(s.keys, uint32(r.IntN(keys)))
-	}
-	s.hashes = make([]uint64, c.Events)
-	return s
-}
-
-// hash fills in the hashes of events first to last-1; it is part of what is measured.
-func (s *stream) hash(first, last int) {
-	for i := first; i < last; i++ {
-		s.hashes[i] = event.HashItem(s.items[i])
-	}
-}
 
 // fullSize is the layout of one key that sees a million items.
 func fullSize() []sketches.Spec {
@@ -126,7 +82,8 @@ func Sketches(c SketchesConfig, progress func(string)) (*SketchesResult, error) 
 		name string
 		skew float64
 	}{{"zipf", 1.1}, {"uniform", 0}} {
-		s := makeStream(c, shape.skew, 1)
+		s := newSketchStream(c, shape.skew, 1)
+		r.add("hash_"+shape.name+"_ns", c.hashing(s), "xxh3 of a column of strings, alone")
 		for i, spec := range fullSize() {
 			progress(spec.Name + " alone, " + shape.name)
 			ns, err := c.oneKey(s, []sketches.Spec{spec})
@@ -143,7 +100,7 @@ func Sketches(c SketchesConfig, progress func(string)) (*SketchesResult, error) 
 		r.add("six_"+shape.name+"_ns", six, "one key, hashing included")
 		progress("libraries, " + shape.name)
 		libraries := c.libraries(s)
-		r.add("libraries_"+shape.name+"_ns", libraries, fmt.Sprintf("axiomhq, bits-and-blooms, a map of counts; %.1f times the six", libraries/six))
+		r.add("libraries_"+shape.name+"_ns", libraries, fmt.Sprintf("axiomhq, bits-and-blooms, a map of counts; %.1f times the six", libraries.cpu/six.cpu))
 	}
 	for _, many := range []struct {
 		name  string
@@ -151,7 +108,7 @@ func Sketches(c SketchesConfig, progress func(string)) (*SketchesResult, error) 
 		batch int
 	}{{"six_1k_keys_ns", 1000, 65536}, {"six_100k_keys_ns", 100_000, 65536}} {
 		progress(many.name)
-		ns, err := c.manyKeys(makeStream(c, 1.1, many.keys), many.keys, many.batch)
+		ns, err := c.manyKeys(newSketchStream(c, 1.1, many.keys), many.keys, many.batch)
 		if err != nil {
 			return nil, err
 		}
@@ -160,147 +117,116 @@ func Sketches(c SketchesConfig, progress func(string)) (*SketchesResult, error) 
 	return r, nil
 }
 
-func (r *SketchesResult) add(name string, ns float64, note string) {
-	r.Figures = append(r.Figures, Figure{name, ns, note})
+func (r *SketchesResult) add(name string, t timing, note string) {
+	r.Figures = append(r.Figures, Figure{name, t.cpu, t.wall, note})
+}
+
+// stopwatch adds up the time of what it is started and stopped around: the
+// processor time of this thread, and wall time.
+type stopwatch struct {
+	cpu, wall           time.Duration
+	beganCPU, beganWall time.Duration
+	epoch               time.Time
+}
+
+func (w *stopwatch) start() { w.beganCPU, w.beganWall = threadTime(), time.Since(w.epoch) }
+
+func (w *stopwatch) stop() {
+	w.cpu, w.wall = w.cpu+threadTime()-w.beganCPU, w.wall+time.Since(w.epoch)-w.beganWall
 }
 
 // median times a pass over all events several times, after one that does not count.
-func (c SketchesConfig) median(pass func()) float64 {
-	pass()
-	times := make([]float64, c.Runs)
-	for i := range times {
+func (c SketchesConfig) median(pass func(w *stopwatch)) timing {
+	pass(&stopwatch{epoch: time.Now()})
+	cpu, wall := make([]time.Duration, c.Runs), make([]time.Duration, c.Runs)
+	for i := range c.Runs {
 		runtime.GC()
-		began := time.Now()
-		pass()
-		times[i] = float64(time.Since(began).Nanoseconds()) / float64(c.Events)
+		w := stopwatch{epoch: time.Now()}
+		pass(&w)
+		cpu[i], wall[i] = w.cpu, w.wall
 	}
-	slices.Sort(times)
-	return times[len(times)/2]
+	middle := func(times []time.Duration) float64 {
+		slices.Sort(times)
+		return float64(times[len(times)/2].Nanoseconds()) / float64(c.Events)
+	}
+	return timing{middle(cpu), middle(wall)}
 }
+
+// timing is ns an event.
+type timing struct{ cpu, wall float64 }
 
 // newLayout has one item column and one of values.
 func newLayout(specs []sketches.Spec) (*sketches.Layout, error) {
 	return sketches.NewLayout(1, 0, 1, specs)
 }
 
-// rows are events first to last-1 as a pane takes them.
-func (s *stream) rows(into *sketches.Rows, index []int32, first, last int) {
-	*into = sketches.Rows{
-		Index: index[first:last], Times: s.times[first:last], Positions: s.positions[first:last],
-		Hashes: [][]uint64{s.hashes[first:last]}, Items: []sketches.Items{itemSlice(s.items)}, Values: [][]float64{s.values[first:last]},
-	}
+// hashing is the part of the work that all sketches share.
+func (c SketchesConfig) hashing(s *sketchStream) timing {
+	hashes := make([]uint64, applied)
+	return c.median(func(w *stopwatch) {
+		s.batches(applied, w, func(b *sketchStream) { b.hash(hashes[:len(b.refs)]) })
+	})
 }
 
-func (c SketchesConfig) oneKey(s *stream, specs []sketches.Spec) (float64, error) {
+// oneKey hashes and applies the stream by batches, to a new pane each pass.
+func (c SketchesConfig) oneKey(s *sketchStream, specs []sketches.Spec) (timing, error) {
 	l, err := newLayout(specs)
 	if err != nil {
-		return 0, err
+		return timing{}, err
 	}
-	index := make([]int32, c.Events)
+	index := make([]int32, applied)
 	for i := range index {
 		index[i] = int32(i)
 	}
-	var rows sketches.Rows
-	return c.median(func() {
+	hashes := make([]uint64, applied)
+	rows := sketches.Rows{Hashes: make([][]uint64, 1), Items: make([]sketches.Items, 1), Values: make([][]float64, 1)}
+	return c.median(func(w *stopwatch) {
 		p := l.NewPane()
-		for first := 0; first < c.Events; first += applied {
-			last := min(first+applied, c.Events)
-			s.hash(first, last)
-			s.rows(&rows, index, first, last)
+		s.batches(applied, w, func(b *sketchStream) {
+			n := len(b.refs)
+			b.hash(hashes[:n])
+			rows.Index, rows.Times, rows.Positions = index[:n], b.times, b.positions
+			rows.Hashes[0], rows.Items[0], rows.Values[0] = hashes[:n], b, b.values
 			p.Apply(&rows)
-		}
+		})
 	}), nil
 }
 
 // manyKeys groups each batch by key with a counting sort, as views do, and
 // applies each group to its key's pane.
-func (c SketchesConfig) manyKeys(s *stream, keys, batch int) (float64, error) {
+func (c SketchesConfig) manyKeys(s *sketchStream, keys, batch int) (timing, error) {
 	l, err := newLayout(keySize())
 	if err != nil {
-		return 0, err
+		return timing{}, err
 	}
 	g := newGrouping(keys, batch)
-	return c.median(func() {
+	return c.median(func(w *stopwatch) {
 		panes := make([]*sketches.Pane, keys)
-		for first := 0; first < c.Events; first += batch {
-			last := min(first+batch, c.Events)
-			s.hash(first, last)
-			g.group(s, first, last)
-			g.each(s, func(key uint32, rows *sketches.Rows) {
-				if panes[key] == nil {
-					panes[key] = l.NewPane()
-				}
-				panes[key].Apply(rows)
-			})
-		}
+		s.batches(batch, w, func(b *sketchStream) {
+			g.group(b)
+			g.apply(b, l, panes)
+		})
 	}), nil
-}
-
-// grouping is the scratch of manyKeys.
-type grouping struct {
-	ends      []int32 // by key
-	order     []int32 // events of the batch, by key
-	times     []int64
-	hashes    []uint64
-	positions []uint64
-	values    []float64
-}
-
-func newGrouping(keys, batch int) *grouping {
-	return &grouping{
-		ends: make([]int32, keys+1), order: make([]int32, batch), times: make([]int64, batch),
-		hashes: make([]uint64, batch), positions: make([]uint64, batch), values: make([]float64, batch),
-	}
-}
-
-func (g *grouping) group(s *stream, first, last int) {
-	clear(g.ends)
-	for _, k := range s.keys[first:last] {
-		g.ends[k+1]++
-	}
-	for k := 1; k < len(g.ends); k++ {
-		g.ends[k] += g.ends[k-1]
-	}
-	g.order = g.order[:last-first]
-	for i := first; i < last; i++ {
-		at := g.ends[s.keys[i]]
-		g.ends[s.keys[i]]++
-		g.order[at] = int32(i)
-		g.times[at], g.hashes[at], g.positions[at], g.values[at] = s.times[i], s.hashes[i], s.positions[i], s.values[i]
-	}
-}
-
-// each hands every group to f; ends[k] is where group k ends.
-func (g *grouping) each(s *stream, f func(key uint32, rows *sketches.Rows)) {
-	items := []sketches.Items{itemSlice(s.items)}
-	hashes, values := make([][]uint64, 1), make([][]float64, 1)
-	rows := sketches.Rows{Hashes: hashes, Items: items, Values: values}
-	begin := int32(0)
-	for k, end := range g.ends[:len(g.ends)-1] {
-		if end > begin {
-			rows.Index, rows.Times, rows.Positions = g.order[begin:end], g.times[begin:end], g.positions[begin:end]
-			hashes[0], values[0] = g.hashes[begin:end], g.values[begin:end]
-			f(uint32(k), &rows)
-		}
-		begin = end
-	}
 }
 
 // libraries does the work of the six with axiomhq/hyperloglog, bits-and-blooms,
 // a map of exact counts in place of Count-Min and hot list, and a running sum;
 // each hashes for itself, as it does out of the box. It has no sample.
-func (c SketchesConfig) libraries(s *stream) float64 {
-	return c.median(func() {
+func (c SketchesConfig) libraries(s *sketchStream) timing {
+	return c.median(func(w *stopwatch) {
 		hll := hyperloglog.New14()
 		filter := bloom.NewWithEstimates(1_000_000, 0.01)
 		counts := make(map[string]uint64)
 		sum := 0.0
-		for i, item := range s.items {
-			hll.Insert(item)
-			filter.Add(item)
-			counts[string(item)]++
-			sum += s.values[i]
-		}
+		s.batches(applied, w, func(b *sketchStream) {
+			for i, value := range b.values {
+				item := b.item(i)
+				hll.Insert(item)
+				filter.Add(item)
+				counts[string(item)]++
+				sum += value
+			}
+		})
 		runtime.KeepAlive(sum)
 	})
 }
@@ -308,9 +234,9 @@ func (c SketchesConfig) libraries(s *stream) float64 {
 // Table writes the figures for people and, as the last line, as JSON.
 func (r *SketchesResult) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "median of %d passes over %d events, one core\tns an event\t\n", r.Config.Runs, r.Config.Events)
+	fmt.Fprintf(t, "median of %d passes over %d events, one core; ns an event\tprocessor\twall\t\n", r.Config.Runs, r.Config.Events)
 	for _, f := range r.Figures {
-		fmt.Fprintf(t, "%s\t%.1f\t%s\n", f.Name, f.NS, f.Note)
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%s\n", f.Name, f.NS, f.Wall, f.Note)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"time"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // Workload describes a stream of events that is a function of its seed: skewed
@@ -23,8 +20,12 @@ type Workload struct {
 	Span     time.Duration // event time from the first event to the last
 	Late     float64       // share of events whose time lies up to Lateness back
 	Lateness time.Duration
+	Bytes    int // least size of an event as it is sent; a field "pad" of random letters fills it up
 	Seed     uint64
 }
+
+// maxEventBytes bounds the padding of an event.
+const maxEventBytes = 64 << 10
 
 // W is the workload that figures are quoted for: five million events of 1,000
 // keys (zipf 1.1) and a million items (zipf 1.05), values 1 to 100, one hour of
@@ -56,6 +57,7 @@ func (w Workload) Validate() error {
 	need(w.Values >= 1, "values must be at least 1; it is %d", w.Values)
 	need(w.Span >= 0 && w.Lateness >= 0, "span and lateness must be at least 0")
 	need(w.Late >= 0 && w.Late <= 1, "the share of late events lies between 0 and 1; it is %v", w.Late)
+	need(w.Bytes >= 0 && w.Bytes <= maxEventBytes, "event-bytes must lie between 0 and %d; it is %d", maxEventBytes, w.Bytes)
 	return errors.Join(faults...)
 }
 
@@ -67,19 +69,11 @@ type Event struct {
 	Value uint32
 }
 
-// Generator draws the events of a workload in order. The tables are shared by
-// all generators of one Source; a Generator itself is for one goroutine.
-type Generator struct {
-	source *Source
-	random *rand.PCG
-	next   int
-	last   int
-}
-
-// Source holds a workload's tables.
+// Source holds a workload's tables. It is read-only after it is made.
 type Source struct {
 	Workload
 	keys, items *Zipf
+	pad         []byte // random letters, from which paddings are cut
 }
 
 // NewSource builds the tables of w.
@@ -87,14 +81,37 @@ func NewSource(w Workload) (*Source, error) {
 	if err := w.Validate(); err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
-	return &Source{Workload: w, keys: NewZipf(w.Keys, w.KeySkew), items: NewZipf(w.Items, w.ItemSkew)}, nil
+	s := &Source{Workload: w, keys: NewZipf(w.Keys, w.KeySkew), items: NewZipf(w.Items, w.ItemSkew)}
+	if w.Bytes > 0 {
+		s.pad = letters(w.Seed, 2*maxEventBytes)
+	}
+	return s, nil
+}
+
+// Generator draws the events of a workload in order. The tables are shared by
+// all generators of one Source; a Generator itself is for one goroutine.
+type Generator struct {
+	source *Source
+	random *rand.PCG
+	next   int
+	last   int
+	at     int64 // of a live range: the time of its events, Unix ms
 }
 
 // Range generates the events numbered first to last-1. Which events these are
 // depends on the seed and on first alone, so that a stream can be cut into
-// ranges and made in any order by any number of goroutines.
+// ranges and made in any order by any number of goroutines, and made again
+// when exact answers are wanted.
 func (s *Source) Range(first, last int) *Generator {
 	return &Generator{source: s, random: rand.NewPCG(s.Seed, uint64(first)), next: first, last: last}
+}
+
+// Live is Range for events that happen now: their time is at, Unix ms, less
+// the lateness of those that are late.
+func (s *Source) Live(first, last int, at int64) *Generator {
+	g := s.Range(first, last)
+	g.at = at
+	return g
 }
 
 // Next gives the next event, and false after the last.
@@ -103,49 +120,62 @@ func (g *Generator) Next() (Event, bool) {
 		return Event{}, false
 	}
 	s := g.source
-	e := Event{Time: s.Start.UnixMilli() + int64(float64(s.Span.Milliseconds())*(float64(g.next)/float64(s.Events)))}
+	e := Event{Time: g.time()}
 	g.next++
 	e.Key = s.keys.Draw(g.random.Uint64())
-	e.Item = s.items.Draw(g.random.Uint64())
-	bits := g.random.Uint64()
-	e.Value = 1 + uint32((bits>>32)*uint64(s.Values)>>32)
-	if s.Late > 0 && float64(uint32(bits)) < s.Late*(1<<32) {
-		e.Time -= int64(g.random.Uint64() % uint64(s.Lateness.Milliseconds()+1))
-	}
+	item, bits := g.random.Uint64(), g.random.Uint64()
+	e.Item = s.items.Draw(item)
+	e.Value = s.value(bits)
+	e.Time -= g.lateness(bits)
 	return e, true
 }
 
-// KeyName and ItemName are how ranks are written in events.
-func KeyName(rank uint32) string  { return "k" + strconv.FormatUint(uint64(rank), 10) }
-func ItemName(rank uint32) string { return "i" + strconv.FormatUint(uint64(rank), 10) }
-
-// AppendNDJSON appends e as one line.
-func (e Event) AppendNDJSON(dst []byte) []byte {
-	dst = append(dst, `{"time":`...)
-	dst = strconv.AppendInt(dst, e.Time, 10)
-	dst = append(dst, `,"key":"k`...)
-	dst = strconv.AppendUint(dst, uint64(e.Key), 10)
-	dst = append(dst, `","item":"i`...)
-	dst = strconv.AppendUint(dst, uint64(e.Item), 10)
-	dst = append(dst, `","value":`...)
-	dst = strconv.AppendUint(dst, uint64(e.Value), 10)
-	return append(dst, "}\n"...)
+// nextOf is Next for a reader who wants some keys only: wanted has an index
+// for each rank of a key, negative for those that are not wanted. The events of
+// other keys are stepped over without drawing their items, which is what costs.
+func (g *Generator) nextOf(wanted []int16) (e Event, index int16, ok bool) {
+	s := g.source
+	for g.next < g.last {
+		e.Time = g.time()
+		g.next++
+		e.Key = s.keys.Draw(g.random.Uint64())
+		item, bits := g.random.Uint64(), g.random.Uint64()
+		late := g.lateness(bits)
+		if index = wanted[e.Key]; index >= 0 {
+			e.Item, e.Value = s.items.Draw(item), s.value(bits)
+			e.Time -= late
+			return e, index, true
+		}
+	}
+	return Event{}, -1, false
 }
 
-// AppendMsgpack appends e as one map.
-func (e Event) AppendMsgpack(dst []byte) []byte {
-	dst = msgp.AppendMapHeader(dst, 4)
-	dst = msgp.AppendInt64(msgp.AppendString(dst, "time"), e.Time)
-	dst = appendName(msgp.AppendString(dst, "key"), 'k', e.Key)
-	dst = appendName(msgp.AppendString(dst, "item"), 'i', e.Item)
-	return msgp.AppendUint32(msgp.AppendString(dst, "value"), e.Value)
+// time is that of the next event before lateness.
+func (g *Generator) time() int64 {
+	if g.at != 0 {
+		return g.at
+	}
+	s := g.source
+	return s.Start.UnixMilli() + int64(float64(s.Span.Milliseconds())*(float64(g.next)/float64(s.Events)))
 }
 
-// appendName appends letter and rank as a msgpack string without making one.
-func appendName(dst []byte, letter byte, rank uint32) []byte {
-	at := len(dst)
-	dst = append(dst, 0, letter) // a fixstr: its length, at most 11, follows once known
-	dst = strconv.AppendUint(dst, uint64(rank), 10)
-	dst[at] = 0xa0 | byte(len(dst)-at-1)
-	return dst
+func (s *Source) value(bits uint64) uint32 { return 1 + uint32((bits>>32)*uint64(s.Values)>>32) }
+
+// lateness is how many milliseconds the event with these bits is late.
+func (g *Generator) lateness(bits uint64) int64 {
+	s := g.source
+	if s.Late == 0 || float64(uint32(bits)) >= s.Late*(1<<32) {
+		return 0
+	}
+	return int64(g.random.Uint64() % uint64(s.Lateness.Milliseconds()+1))
+}
+
+// letters makes n random lower-case letters.
+func letters(seed uint64, n int) []byte {
+	random := rand.New(rand.NewPCG(seed, 0x706164))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = 'a' + byte(random.UintN(26))
+	}
+	return b
 }

@@ -124,7 +124,8 @@ func (n *node) send(stream string, lines ...string) map[int]uint64 {
 	return receipt.Offsets
 }
 
-// settle waits until the views of a stream have applied all of its log.
+// settle waits until the views of a stream have applied all of its log, what lay
+// before them included.
 func (n *node) settle(stream string) {
 	n.t.Helper()
 	tails, err := n.streams.Tails(stream)
@@ -136,6 +137,14 @@ func (n *node) settle(stream string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	n.must(n.views.WaitApplied(ctx, stream, offsets))
+	for _, name := range n.views.Reads(stream) {
+		v, err := n.views.Get(name)
+		n.must(err)
+		for v.Healing().Owed > 0 {
+			n.must(ctx.Err())
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // parameters reads "key=a&from=0".

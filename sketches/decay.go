@@ -112,37 +112,8 @@ func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	s.settle(s.sum, s.lost)
 }
 
-// addNear is the fast path for whole columns: a block of usable values soon
-// after its first one, within the landmark's half-life. Their powers differ from
-// the first one's by so little that e^r alone tells them, without rounding to a
-// step and looking it up. It adds all or, returning false, nothing.
-func (s *HalfLifeSum) addNear(times []int64, values []float64) bool {
-	h := s.halfLife
-	start, length := s.span()
-	near := uint64(h.milliseconds / (2 * powerSteps)) // half a step
-	first := uint64(times[0] - start)
-	if first >= length || length-first < near {
-		return false
-	}
-	part, scale := 0.0, h.scale*(math.Ln2/powerSteps)
-	values = values[:len(times)]
-	for i, t := range times {
-		v, after := values[i], uint64(t-times[0])
-		if after >= near || math.Float64bits(v)<<1 > decayLimitBits<<1 {
-			return false
-		}
-		r := float64(int64(after)) * scale
-		part += float64(v * (1 + r*(1+r*(1.0/2+r*(1.0/6)))))
-	}
-	s.include(part * h.power(int64(first)))
-	return true
-}
-
 // addBlock adds few enough values to add them plainly.
 func (s *HalfLifeSum) addBlock(times []int64, values []float64) {
-	if len(times) == sumBlock && s.addNear(times, values) {
-		return
-	}
 	h := s.halfLife
 	start, length := s.span()
 	part := 0.0

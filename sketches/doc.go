@@ -37,11 +37,6 @@
 //	events ──Apply──▶ block ──▶ table ──▶ sketches
 //	                  (bytes)   (a column's exact counts)
 //
-// Columns are what makes it fast. A promoted column's hot list is a cache in front of
-// its other sketches (writeback.go): an event of an item that is listed costs one
-// count. Panes of many keys are bound by memory: see Touch. `sketchlog bench
-// sketches` measures both, beside widely used libraries.
-//
 // Items are 64-bit hashes; 0 is null and counted by no sketch. Item bytes are
 // asked for only when an item is new to a table, a hot list or a sample. Two items
 // of equal hash are one item.

@@ -24,7 +24,7 @@ import (
 //   - A doorkeeper stands before the table once k entries are in it. An item
 //     of weight one that has no entry is remembered by its hash alone, with
 //     an unwritten counter of one. Upon its second occurrence it enters the table
-//     with both. With the (k+1)-th such item the door is emptied: an epoch ends.
+//     with both. After k+1 such items the door is emptied: an epoch ends.
 //     The long tail of a skewed stream therefore never churns the table. A
 //     bitmap at the door would be smaller, but cannot give an item its first
 //     occurrence back, and two of them cannot be merged within the bound.

@@ -14,29 +14,13 @@ type hotEntry struct {
 // what it holds beyond its size.
 const fewEntries = 512
 
-// slots lists the slots that are taken, in few if it has room for all. Which
-// they are is a coin toss that a branch would lose every time; a list of them is
-// made without branches, and walked without any.
-func (h *HotList) slots(few []int32) []int32 {
-	if len(few) < len(h.tags) {
-		few = make([]int32, len(h.tags))
-	}
-	n := 0
-	for j, t := range h.tags {
-		few[n] = int32(j)
-		if t != 0 {
-			n++
-		}
-	}
-	return few[:n]
-}
-
 // entries appends the table's entries to es; the items alias the arena.
 func (h *HotList) entries(es []hotEntry) []hotEntry {
-	var few [4 * fewEntries]int32
-	for _, j := range h.slots(few[:]) {
-		c := &h.cold[j]
-		es = append(es, hotEntry{h.tags[j], h.seen[j], h.seen[j] + c.shift - h.purged, c.slack, h.item(int(j))})
+	for j, t := range h.tags {
+		if t != 0 {
+			c := &h.cold[j]
+			es = append(es, hotEntry{t, h.seen[j], h.seen[j] + c.shift - h.purged, c.slack, h.item(j)})
+		}
 	}
 	return es
 }
@@ -65,10 +49,9 @@ func (h *HotList) evict(c uint64) {
 	for h.tags[free] != 0 { // at most half of the slots are taken
 		free++
 	}
-	var few [4 * fewEntries]int32
-	for _, j := range h.slots(few[:]) {
-		if h.counter(int(j)) <= c {
-			h.drop(int(j))
+	for j, t := range h.tags {
+		if t != 0 && h.counter(j) <= c {
+			h.drop(j)
 		}
 	}
 	h.settle(free)
@@ -158,11 +141,12 @@ func (h *HotList) trim() {
 
 // rank returns the n-th largest counter, n from 1.
 func (h *HotList) rank(n int) uint64 {
-	var few [2 * fewEntries]uint64
-	var slots [4 * fewEntries]int32
+	var few [512]uint64
 	counters := few[:0]
-	for _, j := range h.slots(slots[:]) {
-		counters = append(counters, h.counter(int(j)))
+	for j, t := range h.tags {
+		if t != 0 {
+			counters = append(counters, h.counter(j))
+		}
 	}
 	return nthLargest(counters, n)
 }
@@ -335,9 +319,8 @@ func (h *HotList) seal() {
 // unite adds the entries of another list whose offset is given.
 func (h *HotList) unite(theirs []hotEntry, other *HotList, offset uint64) {
 	mine := h.offset
-	var few [4 * fewEntries]int32
-	for _, j := range h.slots(few[:]) {
-		if other.find(h.tags[j]) < 0 {
+	for j, t := range h.tags {
+		if t != 0 && other.find(t) < 0 {
 			h.cold[j].slack = saturatingAdd(h.cold[j].slack, offset)
 		}
 	}

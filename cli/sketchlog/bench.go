@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,78 +17,143 @@ import (
 	"sketchlog/bench"
 )
 
-// benchFlags are what the bench commands have in common.
-type benchFlags struct {
-	workload    string
-	events      int
-	format      string
-	acks        string
-	connections int
-	batch       int
-	partitions  int
-	keys, items int
-	rate        float64
-	seed        uint64
-}
-
 func benchCommand(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "bench", Short: "Measure a server: events a second, and how long answers take",
+		Use: "bench", Short: "Measure a server: throughput, latency, overload, recovery, accuracy",
 		Long: `Measure a server. Without --addr (or $SKETCHLOG_ADDR) each run starts a server of
 its own on an empty directory, and reports its memory and processor time too.`,
+		Example: `  sketchlog bench ingest --workload w --plot ingest.svg
+  sketchlog bench mixed --rate 300000 --questions 500 --duration 30s
+  sketchlog bench overload --times 3 --plot overload.svg
+  sketchlog bench compare before.json after.json`,
 		Args: usage(cobra.NoArgs), RunE: needsSubcommand,
 	}
-	cmd.AddCommand(benchIngest(r), benchQuery(r))
+	cmd.AddCommand(benchIngest(r), benchQuery(r), benchMixed(r), benchOverload(r), benchRecovery(r), benchAccuracy(r),
+		benchSketches(r), benchCompare(r), benchSuite())
 	return cmd
 }
 
-func (b *benchFlags) declare(f *pflag.FlagSet) {
-	f.StringVar(&b.workload, "workload", "", "w: five million events of 1,000 keys and a million items over an hour")
-	f.IntVar(&b.events, "events", 1_000_000, "events to send")
-	f.StringVar(&b.format, "format", "ndjson", "ndjson or msgpack")
-	f.StringVar(&b.acks, "acks", "all", "0, 1 or all")
-	f.IntVar(&b.connections, "connections", 4, "connections that send at the same time")
-	f.IntVar(&b.batch, "batch", 5000, "events a request")
-	f.IntVar(&b.partitions, "partitions", 4, "partitions of the stream")
-	f.IntVar(&b.keys, "keys", 1000, "distinct keys (zipf 1.1)")
-	f.IntVar(&b.items, "items", 1_000_000, "distinct items (zipf 1.05)")
-	f.Uint64Var(&b.seed, "seed", 1, "which events: the same seed makes the same stream")
+// benchFlags are what the bench commands have in common.
+type benchFlags struct {
+	workload string
+	load     bench.LoadConfig
+	plot     string
+	save     string
 }
 
-// config makes the run; the stream's name keeps runs on one server apart.
-func (b *benchFlags) config(flags *pflag.FlagSet, progress io.Writer) (bench.IngestConfig, error) {
-	now := time.Now()
-	w := bench.W(now)
-	w.Seed = b.seed
+// benchDefaults are what differs between the commands.
+type benchDefaults struct {
+	events      int
+	connections int
+	duration    time.Duration
+	timed       bool // it lasts for a duration, whatever the number of events
+}
+
+func (b *benchFlags) declare(f *pflag.FlagSet, d benchDefaults) {
+	c, w := &b.load, &b.load.Workload
+	*w = bench.W(time.Now())
+	f.StringVar(&b.workload, "workload", "", "w: five million events of 1,000 keys and a million items over an hour")
+	if !d.timed {
+		f.IntVar(&w.Events, "events", d.events, "events to send")
+	}
+	if d.timed || d.duration > 0 {
+		f.DurationVar(&c.Duration, "duration", d.duration, "how long to send")
+	}
+	f.IntVar(&w.Keys, "keys", w.Keys, "distinct keys")
+	f.Float64Var(&w.KeySkew, "key-skew", w.KeySkew, "exponent of the zipf law of keys; 0: all alike")
+	f.IntVar(&w.Items, "items", w.Items, "distinct items")
+	f.Float64Var(&w.ItemSkew, "item-skew", w.ItemSkew, "exponent of the zipf law of items; 0: all alike")
+	f.IntVar(&w.Bytes, "event-bytes", 0, "least size of an event as sent; a field of random letters fills it up")
+	f.Float64Var(&w.Late, "late", 0, "share of events that are late, by up to --lateness")
+	f.DurationVar(&w.Lateness, "lateness", 0, "lateness that the stream allows")
+	f.Uint64Var(&w.Seed, "seed", 1, "which events: the same seed makes the same stream")
+	f.StringVar(&c.Format, "format", bench.NDJSON, "ndjson or msgpack")
+	f.StringVar(&c.Acks, "acks", "all", "0, 1 or all")
+	f.IntVar(&c.Connections, "connections", d.connections, "connections that send at the same time")
+	f.IntVar(&c.Batch, "batch", 5000, "events a request")
+	f.IntVar(&c.Partitions, "partitions", 4, "partitions of the stream")
+	f.IntVar(&c.Views, "views", 0, "so many views for all time, all alike; 0: one for all time, one with a pane a minute")
+	f.DurationVar(&c.WarmUp, "warm-up", 0, "load on a stream of its own before anything is measured")
+	f.StringVar(&b.save, "save", "", "file to write the result to as JSON, besides showing it")
+}
+
+func (b *benchFlags) declarePlot(f *pflag.FlagSet) {
+	f.StringVar(&b.plot, "plot", "", "file to draw the result into as SVG")
+}
+
+// config makes the load; the stream's name keeps runs on one server apart.
+func (b *benchFlags) config(cmd *cobra.Command) (bench.LoadConfig, error) {
+	c, flags := b.load, cmd.Flags()
 	switch b.workload {
 	case "w":
-		for _, fixed := range []string{"events", "keys", "items"} {
+		for _, fixed := range []string{"events", "keys", "key-skew", "items", "item-skew"} {
 			if flags.Changed(fixed) {
-				return bench.IngestConfig{}, usagef("--workload w says how many %s there are; leave out --%s", fixed, fixed)
+				return c, usagef("--workload w says which events there are; leave out --%s", fixed)
 			}
 		}
+		c.Workload.Events = bench.W(time.Now()).Events
 	case "":
-		w.Events, w.Keys, w.Items = b.events, b.keys, b.items
 	default:
-		return bench.IngestConfig{}, usagef("--workload %q is not known; there is w", b.workload)
+		return c, usagef("--workload %q is not known; there is w", b.workload)
 	}
-	c := bench.IngestConfig{
-		Workload: w, Format: b.format, Acks: b.acks, Connections: b.connections, Batch: b.batch, Partitions: b.partitions,
-		Rate: b.rate, Name: fmt.Sprintf("bench_%d", now.UnixMilli()),
+	if c.Workload.Late > 0 && c.Workload.Lateness <= 0 {
+		return c, usagef("--late says that events are late; say by how much with --lateness")
 	}
-	if progress != nil {
-		c.Progress = func(done, of int) { fmt.Fprintf(progress, "\r%d of %d events", done, of) }
+	if flags.Changed("events") && c.Duration > 0 {
+		return c, usagef("--events and --duration exclude each other")
 	}
+	c.Name = fmt.Sprintf("bench_%d", time.Now().UnixMilli())
+	c.Progress = progressOn(cmd)
 	if err := c.Validate(); err != nil {
 		return c, asUsage(err)
 	}
 	return c, nil
 }
 
+// progressOn overwrites one line of standard error, if that is a terminal.
+func progressOn(cmd *cobra.Command) bench.Progress {
+	w := progressTo(cmd)
+	if w == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	var shown time.Time
+	return func(phase string, done, of int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if of > 0 && time.Since(shown) < 100*time.Millisecond {
+			return
+		}
+		shown = time.Now()
+		fmt.Fprint(w, "\r\x1b[K", phase)
+		if of > 0 {
+			fmt.Fprintf(w, ": %d of %d (%d%%)", done, of, 100*done/of)
+		}
+	}
+}
+
+func endProgress(cmd *cobra.Command) {
+	if w := progressTo(cmd); w != nil {
+		fmt.Fprint(w, "\r\x1b[K")
+	}
+}
+
+// progressTo is where a command may show progress; nil: nowhere.
+func progressTo(cmd *cobra.Command) io.Writer {
+	if w := cmd.ErrOrStderr(); isTerminal(w) {
+		return w
+	}
+	return nil
+}
+
 // target is the server at --addr when one is named, else a new one.
 func target(ctx context.Context, cmd *cobra.Command, r *remote) (*bench.Target, error) {
 	if cmd.Flags().Changed("addr") || os.Getenv("SKETCHLOG_ADDR") != "" {
-		return bench.Connect(r.address, r.token)
+		t, err := bench.Connect(r.address, r.token)
+		if err != nil {
+			return nil, asUsage(err)
+		}
+		return t, nil
 	}
 	binary, err := os.Executable()
 	if err != nil {
@@ -98,78 +166,43 @@ func target(ctx context.Context, cmd *cobra.Command, r *remote) (*bench.Target, 
 type tabled interface{ Table(io.Writer) error }
 
 // measure runs one measurement against its target and shows the result.
-func measure[R tabled](cmd *cobra.Command, r *remote, run func(context.Context, *bench.Target) (R, error)) (err error) {
+func measure[R tabled](cmd *cobra.Command, r *remote, b *benchFlags, run func(context.Context, *bench.Target) (R, error)) (err error) {
 	t, err := target(cmd.Context(), cmd, r)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	result, err := run(cmd.Context(), t)
+	endProgress(cmd)
 	if err != nil {
 		return err
 	}
-	if isTerminal(cmd.ErrOrStderr()) {
-		fmt.Fprint(cmd.ErrOrStderr(), "\r")
+	return b.show(cmd, r, result)
+}
+
+// show prints a result, and writes the files that were asked for.
+func (b *benchFlags) show(cmd *cobra.Command, r *remote, result tabled) error {
+	var errs []error
+	if b.save != "" {
+		errs = append(errs, writeFile(b.save, func(w io.Writer) error { return writeJSON(w, result) }))
+	}
+	if p, ok := result.(bench.Plotted); ok && b.plot != "" {
+		errs = append(errs, writeFile(b.plot, p.Plot))
 	}
 	if r.output == outputJSON {
-		return writeJSON(cmd.OutOrStdout(), result)
+		return errors.Join(append(errs, writeJSON(cmd.OutOrStdout(), result))...)
 	}
-	return result.Table(cmd.OutOrStdout())
+	return errors.Join(append(errs, result.Table(cmd.OutOrStdout()))...)
 }
 
-// progressTo is where a command may show progress; nil: nowhere.
-func progressTo(cmd *cobra.Command) io.Writer {
-	if w := cmd.ErrOrStderr(); isTerminal(w) {
-		return w
+// writeFile writes a whole file or none of it.
+func writeFile(path string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return nil
-}
-
-func benchIngest(r *remote) *cobra.Command {
-	var b benchFlags
-	cmd := &cobra.Command{
-		Use: "ingest", Short: "Events a second over HTTP until they can be queried", Args: usage(cobra.NoArgs),
-		Long: `Make a stream with two views of six sketches each (by key: panes of a minute, and
-all time), send events, and wait until both views have every one of them.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := b.config(cmd.Flags(), progressTo(cmd))
-			if err != nil {
-				return err
-			}
-			return measure(cmd, r, func(ctx context.Context, t *bench.Target) (*bench.IngestResult, error) {
-				return bench.Ingest(ctx, t, c)
-			})
-		},
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
 	}
-	b.declare(cmd.Flags())
-	cmd.Flags().Float64Var(&b.rate, "rate", 0, "events a second offered; 0: as fast as they are taken")
-	return cmd
-}
-
-func benchQuery(r *remote) *cobra.Command {
-	var b benchFlags
-	q := bench.QueryConfig{}
-	cmd := &cobra.Command{
-		Use: "query", Short: "How long answers take, at a steady rate of questions", Args: usage(cobra.NoArgs),
-		Long: `Load events as bench ingest does, then ask every kind of question in turn. The loop
-is open: a question's latency counts from the moment when it was due.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var err error
-			if q.Load, err = b.config(cmd.Flags(), progressTo(cmd)); err != nil {
-				return err
-			}
-			q.Seed = b.seed
-			if err := q.Validate(); err != nil {
-				return asUsage(err)
-			}
-			return measure(cmd, r, func(ctx context.Context, t *bench.Target) (*bench.QueryResult, error) {
-				return bench.Query(ctx, t, q)
-			})
-		},
-	}
-	b.declare(cmd.Flags())
-	cmd.Flags().Float64Var(&q.Rate, "rate", 1000, "questions a second")
-	cmd.Flags().DurationVar(&q.Duration, "duration", 10*time.Second, "how long to ask")
-	q.Connections = 8
-	return cmd
+	return os.WriteFile(path, b.Bytes(), 0o644)
 }

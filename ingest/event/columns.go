@@ -82,7 +82,7 @@ func (c *Column) hash(out []uint64) {
 	if c.codes != nil {
 		words = make([]uint64, len(c.entries))
 		for i, bits := range c.entries {
-			words[i] = nonZero(xxh3.HashSeed(c.text(bits), seeds[String]))
+			words[i] = HashText(c.text(bits))
 		}
 	}
 	no, yes := nonZero(xxh3.HashSeed(nil, seeds[False])), nonZero(xxh3.HashSeed(nil, seeds[True]))
@@ -103,7 +103,7 @@ func (c *Column) hash(out []uint64) {
 				continue
 			}
 			if bits := c.Bits[row]; bits != last {
-				last, hashed = bits, nonZero(xxh3.HashSeed(c.text(bits), seeds[String]))
+				last, hashed = bits, HashText(c.text(bits))
 			}
 			out[row] = hashed
 		}

@@ -240,6 +240,10 @@ func HashItem(item []byte) uint64 {
 	return nonZero(xxh3.HashSeed(payload, seeds[tag]))
 }
 
+// HashText is HashItem of a string item, from the string alone: columns of strings are
+// hashed without their canonical bytes.
+func HashText(text []byte) uint64 { return nonZero(xxh3.HashSeed(text, seeds[String])) }
+
 // allNull says whether a tuple's elements are all null: a null is the byte 0 and any other
 // value begins with another byte.
 func allNull(elements []byte) bool {

@@ -184,7 +184,6 @@ func (s *Shard) Healing() Healing {
 		}
 	}
 	replayed := s.replayed.Load()
-	h.Owed -= min(h.Owed, replayed)
 	owed -= min(owed, replayed)
 	h.Past = max(s.begin.Past, owed)
 	h.settle(owed)

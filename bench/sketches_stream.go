@@ -1,0 +1,167 @@
+package bench
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"sketchlog/ingest/event"
+	"sketchlog/sketches"
+)
+
+// sketchStream is events in columns, as a batch of the log has them: a string
+// is an offset and a length into the bytes of all.
+type sketchStream struct {
+	text      []byte
+	refs      []uint64 // by event: offset<<32 | length
+	positions []uint64
+	times     []int64
+	values    []float64
+	keys      []uint32
+}
+
+// eventsPerTenMSec is the pace of event time: five million events an hour.
+const eventsPerTenMSec = 14
+
+// newSketchStream draws events whose items lie behind one another in memory.
+func newSketchStream(c SketchesConfig, skew float64, keys int) *sketchStream {
+	r := rand.New(rand.NewPCG(c.Seed, 1))
+	z := NewZipf(c.Items, skew)
+	s := &sketchStream{
+		text: make([]byte, 0, 12*c.Events), refs: make([]uint64, c.Events), positions: make([]uint64, c.Events),
+		times: make([]int64, c.Events), values: make([]float64, c.Events), keys: make([]uint32, c.Events),
+	}
+	for i := range c.Events {
+		at := len(s.text)
+		s.text = fmt.Appendf(s.text, "user-%06d", z.Draw(r.Uint64()))
+		s.refs[i] = uint64(at)<<32 | uint64(len(s.text)-at)
+		s.positions[i] = r.Uint64()
+		s.times[i] = 1_700_000_000_000 + int64(i)*10/eventsPerTenMSec
+		s.values[i] = float64(r.IntN(100))
+		s.keys[i] = uint32(r.IntN(keys))
+	}
+	return s
+}
+
+// batches copies the stream to f by batches of so many events, and times f
+// alone: a batch that is applied has just been decoded, or read by another
+// view, and comes from the processor's cache, not from memory.
+func (s *sketchStream) batches(size int, w *stopwatch, f func(b *sketchStream)) {
+	var b sketchStream
+	for first := 0; first < len(s.refs); first += size {
+		last := min(first+size, len(s.refs))
+		from, to := s.refs[first]>>32, s.refs[last-1]>>32+uint64(uint32(s.refs[last-1]))
+		b.text = append(b.text[:0], s.text[from:to]...)
+		b.refs = append(b.refs[:0], s.refs[first:last]...)
+		for i := range b.refs {
+			b.refs[i] -= from << 32
+		}
+		b.positions = append(b.positions[:0], s.positions[first:last]...)
+		b.times = append(b.times[:0], s.times[first:last]...)
+		b.values = append(b.values[:0], s.values[first:last]...)
+		b.keys = append(b.keys[:0], s.keys[first:last]...)
+		w.start()
+		f(&b)
+		w.stop()
+	}
+}
+
+func (s *sketchStream) item(i int) []byte {
+	ref := s.refs[i]
+	return s.text[ref>>32:][:uint32(ref)]
+}
+
+// AppendItem implements sketches.Items.
+func (s *sketchStream) AppendItem(dst []byte, row int32) []byte {
+	return append(append(dst, byte(event.String)), s.item(int(row))...)
+}
+
+// hash fills out with the hashes of all events; it is part of what is measured.
+func (s *sketchStream) hash(out []uint64) {
+	text := s.text
+	for i, ref := range s.refs[:len(out)] {
+		out[i] = event.HashText(text[ref>>32:][:uint32(ref)])
+	}
+}
+
+// touch reads the items of some events, for the same reason as sketches.Touch.
+//
+//go:noinline
+func (s *sketchStream) touch(rows []int32) (read byte) {
+	for _, row := range rows {
+		read |= s.text[s.refs[row]>>32]
+	}
+	return read
+}
+
+// grouping sorts a batch by key, as views do before they apply it.
+type grouping struct {
+	ends      []int32 // by key
+	order     []int32 // events of the batch, by key
+	times     []int64
+	unsorted  []uint64 // hashes by event
+	hashes    []uint64
+	positions []uint64
+	values    []float64
+}
+
+func newGrouping(keys, batch int) *grouping {
+	return &grouping{
+		ends: make([]int32, keys+1), order: make([]int32, batch), times: make([]int64, batch), unsorted: make([]uint64, batch),
+		hashes: make([]uint64, batch), positions: make([]uint64, batch), values: make([]float64, batch),
+	}
+}
+
+// group is a counting sort; after it ends[k] is where group k ends.
+func (g *grouping) group(s *sketchStream) {
+	n := len(s.refs)
+	s.hash(g.unsorted[:n])
+	clear(g.ends)
+	for _, k := range s.keys {
+		g.ends[k+1]++
+	}
+	for k := 1; k < len(g.ends); k++ {
+		g.ends[k] += g.ends[k-1]
+	}
+	g.order = g.order[:n]
+	for i, k := range s.keys {
+		at := g.ends[k]
+		g.ends[k]++
+		g.order[at] = int32(i)
+		g.times[at], g.hashes[at], g.positions[at], g.values[at] = s.times[i], g.unsorted[i], s.positions[i], s.values[i]
+	}
+}
+
+// apply gives every group to its key's pane, a few dozen panes at a time so
+// that they come from memory together.
+func (g *grouping) apply(s *sketchStream, l *sketches.Layout, panes []*sketches.Pane) {
+	const together = 32
+	hashes, values := make([][]uint64, 1), make([][]float64, 1)
+	rows := sketches.Rows{Hashes: hashes, Items: []sketches.Items{s}, Values: values}
+	var window [together]*sketches.Pane
+	var ends [together + 1]int32 // of the window's groups, behind where the first begins
+	n := 0
+	flush := func() {
+		sketches.Touch(window[:n])
+		s.touch(g.order[ends[0]:ends[n]])
+		for i, pane := range window[:n] {
+			begin, end := ends[i], ends[i+1]
+			rows.Index, rows.Times, rows.Positions = g.order[begin:end], g.times[begin:end], g.positions[begin:end]
+			hashes[0], values[0] = g.hashes[begin:end], g.values[begin:end]
+			pane.Apply(&rows)
+		}
+		ends[0], n = ends[n], 0
+	}
+	for key, end := range g.ends[:len(g.ends)-1] {
+		if end == ends[n] {
+			continue
+		}
+		if panes[key] == nil {
+			panes[key] = l.NewPane()
+		}
+		window[n], ends[n+1] = panes[key], end
+		if n++; n == together {
+			flush()
+		}
+	}
+	flush()
+}
