@@ -84,7 +84,7 @@ func TestHealingEndsWhereNoSheddingDoes(t *testing.T) {
 	}
 }
 
-// checkNothingLeft checks that no provisional pane is left, in memory or on disk.
+// checkNothingLeft checks that nothing is owed and no sample is known any more.
 func checkNothingLeft(t *testing.T, v *View) {
 	t.Helper()
 	for _, s := range v.Partitions() {
