@@ -187,7 +187,6 @@ func (s *Shard) Healing() Healing {
 		}
 	}
 	replayed := s.replayed.Load()
-	h.Owed -= min(h.Owed, replayed)
 	owed -= min(owed, replayed)
 	h.Past = max(s.begin.Past, owed)
 	h.settle(owed)

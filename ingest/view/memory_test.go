@@ -4,6 +4,7 @@ package view
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -38,4 +39,30 @@ func TestMemoryBudgetHolds(t *testing.T) {
 		t.Errorf("position %+v", p)
 	}
 	t.Logf("at most %d bytes were in memory, with a budget of %d", greatest, budget)
+}
+
+func TestMemoryOfTheMachine(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		writeFile(t, path, text)
+		return path
+	}
+	for _, c := range []struct {
+		text string
+		want int64
+	}{{"268435456\n", 256 << 20}, {"max\n", 0}, {"", 0}, {"-1", -1}} {
+		if got := numberIn(write("limit", c.text)); got != c.want {
+			t.Errorf("%q gives %d, want %d", c.text, got, c.want)
+		}
+	}
+	if got := memTotal(write("meminfo", "MemFree:  12 kB\nMemTotal:       16384 kB\n")); got != 16<<20 {
+		t.Errorf("the machine has %d bytes", got)
+	}
+	if got := memTotal(filepath.Join(dir, "none")); got != 0 {
+		t.Errorf("a file that is not there gives %d", got)
+	}
+	if total := TotalMemory(); total <= 0 || DefaultMemory() != total/4 {
+		t.Errorf("there are %d bytes, and %d for panes", total, DefaultMemory())
+	}
 }

@@ -146,7 +146,10 @@ func (s *Shard) commitNow() error {
 	if err := s.commit(); err != nil {
 		return err
 	}
-	s.committing = s.view.views.clock().Sub(began)
+	s.committing = max(s.view.views.clock().Sub(began), 0)
+	if s.healing == nil {
+		s.control.busy += s.committing // commits are part of what events cost
+	}
 	s.pin()
 	s.view.views.relieve()
 	return nil
