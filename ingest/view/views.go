@@ -108,6 +108,8 @@ type Views struct {
 	pinned    atomic.Int64 // those that cannot be dropped at once
 	relieving sync.Mutex
 
+	committing sync.Mutex // held by the shard that commits while it runs
+
 	changing sync.Mutex // one change of views at a time; taken before mu
 
 	mu      sync.RWMutex

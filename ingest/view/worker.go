@@ -68,7 +68,7 @@ func (s *Shard) follow(ctx context.Context) error {
 	defer func() { s.reader.Close() }() // passing over a backlog makes another one
 	var due time.Time                   // of the commit; zero: nothing waits for one
 	for ctx.Err() == nil {
-		if err := s.turn(ctx, due); err != nil {
+		if err := s.turn(ctx, &due); err != nil {
 			return err
 		}
 		switch {
@@ -82,12 +82,18 @@ func (s *Shard) follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// commitTurn is how soon a shard asks again whether it may commit.
+const commitTurn = 50 * time.Millisecond
+
 // turn is one step of the worker: a commit that is due, a slice of what is owed,
 // and a record of what is new. A slice is so short that a record that comes
 // meanwhile does not wait for long, and one that waits is taken after it.
-func (s *Shard) turn(ctx context.Context, due time.Time) error {
-	if s.unsaved && (!due.IsZero() && !time.Now().Before(due) || s.full()) {
-		return s.commitNow()
+func (s *Shard) turn(ctx context.Context, due *time.Time) error {
+	if s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()) {
+		if committed, err := s.commitInTurn(); committed || err != nil {
+			return err
+		}
+		*due = time.Now().Add(commitTurn)
 	}
 	paid, err := s.payDebts(ctx)
 	if err != nil {
@@ -96,7 +102,7 @@ func (s *Shard) turn(ctx context.Context, due time.Time) error {
 	if paid && !s.reader.Ready() {
 		return nil // there may be more to pay, and there is something to commit
 	}
-	wait, cancel := s.patience(ctx, due)
+	wait, cancel := s.patience(ctx, *due)
 	defer cancel()
 	// Reading and decoding a record that is there is work, and for a shard that has
 	// fallen out of the tail's cache the most of it; waiting for one to come is not.
@@ -139,6 +145,22 @@ func (s *Shard) full() bool {
 	v := s.view.views
 	short := v.pinned.Load() >= v.memory/2 || v.held.Load() > v.memory
 	return s.pendingAt >= v.memory/4 || short && s.pendingAt >= v.memory/64
+}
+
+// commitInTurn commits unless another shard does, and tells whether it has. All
+// shards that write at once get their share of one disk each, and then all of
+// them stand still for as long as the whole takes; one after the other, each
+// stands still for its own part only, and goes on applying until its turn comes.
+// One that is short of memory waits for its turn.
+func (s *Shard) commitInTurn() (committed bool, err error) {
+	gate := &s.view.views.committing
+	if s.full() {
+		gate.Lock()
+	} else if !gate.TryLock() {
+		return false, nil
+	}
+	defer gate.Unlock()
+	return true, s.commitNow()
 }
 
 func (s *Shard) commitNow() error {
