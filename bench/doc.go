@@ -24,7 +24,7 @@
 //	overload.go  several times the capacity, and healing
 //	recovery.go  SIGKILL, start, replay
 //	accuracy.go  answers of every kind of sketch beside exact ones
-//	sketches.go  the sketches themselves, without a server
+//	sketches.go  the sketches themselves, without a server, on streams of sketches_stream.go
 //
 // How they judge:
 //
