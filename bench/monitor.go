@@ -117,8 +117,8 @@ func (m *monitor) sample() (s Sample, ok bool, err error) {
 
 // newestAge is how old the newest event is that answers include, on the
 // partition where it is oldest, from the moment when it was made: the way to the
-// log counts. Once nothing is sent any more the newest acknowledged event
-// stands for now.
+// log counts. Once nothing is sent any more, age counts up to the newest
+// acknowledged event.
 func (m *monitor) newestAge(s viewState, now time.Time) time.Duration {
 	newest := m.load.newest.Load()
 	if newest == 0 {
