@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"syscall"
 	"time"
 )
 
@@ -11,9 +10,9 @@ import (
 const coarse = 2 * time.Millisecond
 
 // waitUntil sleeps until a moment, which may have passed: by a timer up to
-// shortly before it, and for the rest in the kernel, which is precise to some
-// tens of microseconds. Spinning would be more precise still, and take the
-// processor from the server.
+// shortly before it, and for the rest by doze, which is precise to some tens of
+// microseconds. Spinning would be more precise still, and take the processor
+// from the server.
 func waitUntil(ctx context.Context, due time.Time) error {
 	if wait := time.Until(due) - coarse; wait > 0 {
 		timer := time.NewTimer(wait)
@@ -25,9 +24,7 @@ func waitUntil(ctx context.Context, due time.Time) error {
 		}
 	}
 	if rest := time.Until(due); rest > 0 {
-		t := syscall.NsecToTimespec(rest.Nanoseconds())
-		// Waking up early, for a signal, is as good as on time.
-		_ = syscall.Nanosleep(&t, nil)
+		doze(rest)
 	}
 	return ctx.Err()
 }
