@@ -20,6 +20,7 @@ import (
 	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/eventlog/memlog"
 	"sketchlog/ingest/view"
+	"sketchlog/shedding"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -34,13 +35,23 @@ type node struct {
 	engine  *Engine
 	pause   func() // ends the views' workers: what is sent from then on is owed
 	stop    func()
+
+	// decide overrides what views' controllers decide; nil: they stand.
+	decide func(*view.Shard, shedding.Decision) shedding.Decision
 }
 
 func newNode(t testing.TB) *node {
 	t.Helper()
-	n := &node{t: t, log: memlog.New(), dir: t.TempDir()}
-	n.open(true)
+	n := &node{t: t, dir: t.TempDir()}
+	n.begin()
 	return n
+}
+
+// begin starts the node on an empty log.
+func (n *node) begin() {
+	n.t.Helper()
+	n.log = memlog.New()
+	n.open(true)
 }
 
 // open starts the node on its log and state; without working, its views stay
@@ -52,7 +63,7 @@ func (n *node) open(working bool) {
 	n.must(err)
 	n.streams, err = ingest.Open(ctx, ingest.Config{Log: n.log, Checkpoints: store})
 	n.must(err)
-	n.views, err = view.Open(ctx, view.Config{Store: store, Streams: n.streams, Catalog: n.log.Catalog()})
+	n.views, err = view.Open(ctx, view.Config{Store: store, Streams: n.streams, Catalog: n.log.Catalog(), Override: n.decide})
 	n.must(err)
 	n.streams.OnChange(n.views.StreamChanged)
 	still := time.Unix(0, 0)
@@ -128,21 +139,27 @@ func (n *node) send(stream string, lines ...string) map[int]uint64 {
 // settle waits until the views of a stream have applied all of its log.
 func (n *node) settle(stream string) {
 	n.t.Helper()
-	tails, err := n.streams.Tails(stream)
-	n.must(err)
-	offsets := map[int]uint64{}
-	for i, tail := range tails {
-		offsets[i] = tail.Head().Offset
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	n.must(n.views.WaitApplied(ctx, stream, offsets))
+	n.live(ctx, stream)
 	for _, v := range n.views.List() { // and until the past is paid for
 		for v.Definition().Stream == stream && owes(v) && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 	}
 	n.must(ctx.Err())
+}
+
+// live waits until the views of a stream have read all of its log, at whatever rate.
+func (n *node) live(ctx context.Context, stream string) {
+	n.t.Helper()
+	tails, err := n.streams.Tails(stream)
+	n.must(err)
+	offsets := map[int]uint64{}
+	for i, tail := range tails {
+		offsets[i] = tail.Head().Offset
+	}
+	n.must(n.views.WaitApplied(ctx, stream, offsets))
 }
 
 func owes(v *view.View) bool {

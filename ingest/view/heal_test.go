@@ -108,7 +108,7 @@ func TestNewViewIsLiveAtOnce(t *testing.T) {
 			w.now.Heal = 0
 			var heals atomic.Bool
 			n := start(t, t.TempDir(), streams, func(c *Config) {
-				c.override = func(*Shard, shedding.Decision) shedding.Decision {
+				c.Override = func(*Shard, shedding.Decision) shedding.Decision {
 					if heals.Load() {
 						return shedding.Decision{Heal: 1}
 					}
@@ -213,7 +213,7 @@ func at4(*Shard, shedding.Decision) shedding.Decision { return shedding.Decision
 func TestProvisionalPanes(t *testing.T) {
 	streams := newTestStreams(t)
 	streams.make("s", 2)
-	change := func(c *Config) { c.override, c.Limits = at4, shedding.Limits{Cut: 3000} }
+	change := func(c *Config) { c.Override, c.Limits = at4, shedding.Limits{Cut: 3000} }
 	n := start(t, t.TempDir(), streams, change)
 	v := n.put("v", shedDefinitions[0])
 	events := zipfEvents(4, 20_000)
@@ -322,7 +322,7 @@ func TestTrimmedDebtsAreLost(t *testing.T) {
 			}
 			var heals atomic.Bool
 			change := func(config *Config) {
-				config.override = func(s *Shard, _ shedding.Decision) shedding.Decision {
+				config.Override = func(s *Shard, _ shedding.Decision) shedding.Decision {
 					if !heals.Load() {
 						return shedding.Decision{Rate: 1}
 					}

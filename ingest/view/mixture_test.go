@@ -53,7 +53,7 @@ func TestIntervalsHoldWhileEventsAreOwed(t *testing.T) {
 		streams := newTestStreams(t)
 		streams.make("s", 1)
 		n := start(t, t.TempDir(), streams, func(c *Config) {
-			c.override = func(s *Shard, _ shedding.Decision) shedding.Decision {
+			c.Override = func(s *Shard, _ shedding.Decision) shedding.Decision {
 				return shedding.Decision{Rate: []shedding.Rate{shedding.Full, 2, 4}[s.tally.offset/10%3]}
 			}
 		})

@@ -60,8 +60,9 @@ type Config struct {
 	Limits shedding.Limits
 	Logger *slog.Logger // nil: silent
 
-	// override changes a controller's decisions, for tests.
-	override func(s *Shard, d shedding.Decision) shedding.Decision
+	// Override changes a controller's decisions, so that tests can force a rate;
+	// nil: they stand.
+	Override func(s *Shard, d shedding.Decision) shedding.Decision
 }
 
 // Validate names every fault at once.
@@ -163,7 +164,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 	v := &Views{
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
-		control: c.Control, limits: c.Limits, override: c.override,
+		control: c.Control, limits: c.Limits, override: c.Override,
 		progress: newProgress(), views: map[string]*View{},
 	}
 	if v.clock == nil {

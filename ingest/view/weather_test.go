@@ -87,7 +87,7 @@ func (w *weather) decide(_ *Shard, _ shedding.Decision) shedding.Decision {
 // under has a node decide like this.
 func under(w *weather, memory int64) func(*Config) {
 	return func(c *Config) {
-		c.override = w.decide
+		c.Override = w.decide
 		c.Limits = shedding.Limits{Cut: 700, Entries: 64}
 		c.MemoryBytes = memory
 		c.CommitEvery = time.Millisecond
@@ -95,5 +95,5 @@ func under(w *weather, memory int64) func(*Config) {
 }
 
 func atOnce(c *Config) {
-	c.override = func(*Shard, shedding.Decision) shedding.Decision { return shedding.Decision{Heal: 1} }
+	c.Override = func(*Shard, shedding.Decision) shedding.Decision { return shedding.Decision{Heal: 1} }
 }
