@@ -7,7 +7,12 @@ ARGS ?=
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 PACKAGES := ./...
 
-.PHONY: build demo run test unit e2e lint bench bench-sketches clean
+# The stages of an event's way, in order: decode, place, batch, append, read, group,
+# apply, commit, merge, answer.
+STAGES := ^Benchmark(NDJSON|Msgpack|Place|AppendBinary|DecodeBatch|Hashes|TailAppend|Read|Group|Apply|PaneApply|Commit|PaneMerge|Answer)
+STAGE_PACKAGES := ./ingest/... ./sketches ./query
+
+.PHONY: build demo run test unit e2e lint bench bench-stages bench-sketches clean
 
 build: ## the binary, in bin/
 	$(GO) build -o bin/sketchlog ./cli/sketchlog
@@ -35,8 +40,13 @@ endif
 e2e: ## real processes, real sockets, SIGKILL
 	$(GO) test -count=1 -timeout 9m -tags e2e ./cli/sketchlog
 
-bench: build ## every measurement, as JSON in bin/bench; compare two with `bin/sketchlog bench compare`
+bench: build bench-stages ## every measurement, as JSON in bin/bench; compare two with `bin/sketchlog bench compare`
 	bin/sketchlog bench suite --into bin/bench
+
+bench-stages: build ## each stage of an event's way by Go benchmarks, which say where a regression lies
+	@mkdir -p bin/bench
+	$(GO) test -run '^$$' -bench '$(STAGES)' -benchmem -count 3 $(STAGE_PACKAGES) > bin/bench/stages.txt
+	bin/sketchlog bench stages bin/bench/stages.txt --save bin/bench/stages.json
 
 bench-sketches: build ## bytes a key, and ns an event of each sketch on one core, beside widely used libraries
 	$(GO) test -run '^$$' -bench MillionKeys -benchtime 1x ./sketches

@@ -21,8 +21,11 @@ const (
 func (p *panel) axes() (x, y axis) {
 	x = axis{least: math.Inf(1), greatest: math.Inf(-1)}
 	y = axis{least: math.Inf(1), greatest: math.Inf(-1)}
-	if p.percentiles {
+	switch {
+	case p.percentiles:
 		x.kind = nines
+	case p.logX:
+		x.kind = logarithmic
 	}
 	if p.logY {
 		y.kind = logarithmic
@@ -44,6 +47,9 @@ func (p *panel) axes() (x, y axis) {
 	}
 	if x.least > x.greatest { // nothing to draw
 		x.least, x.greatest = 0, 1
+		if x.kind == logarithmic {
+			x.least, x.greatest = 1, 10
+		}
 	}
 	if y.least > y.greatest {
 		y.least, y.greatest = 0.1, 1

@@ -31,7 +31,8 @@ var directions = []struct{ suffix, better string }{
 	{"least_rate", higherIsBetter}, {"recall", higherIsBetter}, {"equal_after_healing", higherIsBetter},
 	{"freshness_target_seconds", neither},
 	{"p50", lowerIsBetter}, {"p99", lowerIsBetter}, {"p999", lowerIsBetter}, {".max", lowerIsBetter},
-	{"seconds", lowerIsBetter}, {"_ns", lowerIsBetter}, {"peak_rss_bytes", lowerIsBetter},
+	{"microseconds", lowerIsBetter},
+	{"seconds", lowerIsBetter}, {"_ns", lowerIsBetter}, {".ns", lowerIsBetter}, {".allocs", lowerIsBetter}, {"peak_rss_bytes", lowerIsBetter},
 	{"mean_error", lowerIsBetter}, {"max_error", lowerIsBetter},
 	{"exact_wrong", lowerIsBetter}, {"false_negatives", lowerIsBetter}, {"lost", lowerIsBetter}, {"outcome_unknown", lowerIsBetter},
 }

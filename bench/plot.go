@@ -24,7 +24,9 @@ type panel struct {
 	title, xTitle string
 	series        []series
 	logY          bool       // y by its logarithm; values at or below 0 are left out
+	logX          bool       // x by its logarithm; every x is above 0
 	xFrom, xTo    float64    // least range of x
+	xTicks        []float64  // values of x that get a label; nil: those that the axis chooses
 	percentiles   bool       // x is a percentile, drawn so that each nine takes the same room
 	yMax          float64    // 0: from the points
 	marks         []markedAt // moments worth a vertical line
@@ -130,7 +132,11 @@ func (p *panel) write(s *svgWriter, top float64) {
 		s.line(x.from, at, x.to, at, "grid")
 		s.text(x.from-8, at+4, "soft", "end", shortNumber(t))
 	}
-	for _, t := range x.ticks() {
+	labels := p.xTicks
+	if labels == nil {
+		labels = x.ticks()
+	}
+	for _, t := range labels {
 		at := x.place(t)
 		s.line(at, y.from, at, y.from+5, "axis")
 		s.text(at, y.from+19, "soft", "middle", strconv.FormatFloat(t, 'g', 6, 64))

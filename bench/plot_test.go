@@ -60,6 +60,8 @@ func TestEveryPictureIsWellFormed(t *testing.T) {
 			"query":    {&QueryResult{curves: curves}, 6},
 			"mixed":    {&MixedResult{Timeline: timeline, curves: curves}, 11},
 			"overload": {&OverloadResult{Timeline: timeline, curve: curve, Target: 2}, 12},
+			"scale": {&ScaleResult{order: Dimensions[:2], Scale: map[string]map[string]ScalePoint{
+				"keys": {"1000": {EventsPerSecond: 1, EventCPU: 2}}, "partitions": {"4": {EventsPerSecond: 3}}}}, 4},
 			"accuracy": {&AccuracyResult{Sketches: map[string]*SketchAccuracy{"hll": {byKey: []point{{0, 0.1}, {5, 0.2}}}}}, 1},
 		} {
 			elements := drawn(t, p.Plot)

@@ -27,6 +27,8 @@ func TestNamesOfResultsAreKept(t *testing.T) {
 		"accuracy": &AccuracyResult{Kind: "accuracy", Sketches: map[string]*SketchAccuracy{
 			"bloom": {Denied: new(int)}, "hotlist": {Recall: new(float64)},
 		}},
+		"scale":   &ScaleResult{Kind: "scale", Scale: map[string]map[string]ScalePoint{"keys": {"1000": {}}}},
+		"stages":  &StagesResult{Kind: "stages", Stages: map[string]Stage{"ingest/event.DecodeNDJSON": {}}},
 		"compare": &Comparison{Kind: "compare", Figures: []Difference{{Better: lowerIsBetter}}, Worse: []string{}, Different: []string{}, Missing: []string{}},
 	} {
 		got, err := json.MarshalIndent(result, "", "  ")
@@ -60,6 +62,8 @@ func TestTablesOfEmptyResults(t *testing.T) {
 		func(b *bytes.Buffer) error { return (&OverloadResult{}).Table(b) },
 		func(b *bytes.Buffer) error { return (&RecoveryResult{}).Table(b) },
 		func(b *bytes.Buffer) error { return (&AccuracyResult{}).Table(b) },
+		func(b *bytes.Buffer) error { return (&ScaleResult{order: Dimensions}).Table(b) },
+		func(b *bytes.Buffer) error { return (&StagesResult{Stages: map[string]Stage{"a": {}}}).Table(b) },
 	} {
 		var b bytes.Buffer
 		if err := table(&b); err != nil || b.Len() == 0 {
@@ -72,7 +76,8 @@ func TestTablesOfEmptyResults(t *testing.T) {
 func TestDirectionsMatchFigures(t *testing.T) {
 	figures := map[string]float64{}
 	for _, r := range []any{&IngestResult{}, &OverloadResult{Answers: map[string]summary{"count": {}}}, &RecoveryResult{}, &GenerateResult{},
-		&QueryResult{Latency: map[string]Latency{"count": {}}}, &MixedResult{}, &AccuracyResult{Sketches: map[string]*SketchAccuracy{"bloom": {Denied: new(int), Recall: new(float64)}}}} {
+		&QueryResult{Latency: map[string]Latency{"count": {}}}, &MixedResult{}, &AccuracyResult{Sketches: map[string]*SketchAccuracy{"bloom": {Denied: new(int), Recall: new(float64)}}},
+		&ScaleResult{Scale: map[string]map[string]ScalePoint{"keys": {"1000": {}}}}, &StagesResult{Stages: map[string]Stage{"event.Decode": {}}}} {
 		raw, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ its own on an empty directory, and reports its memory and processor time too.`,
 		Args: usage(cobra.NoArgs), RunE: needsSubcommand,
 	}
 	cmd.AddCommand(benchIngest(r), benchQuery(r), benchMixed(r), benchOverload(r), benchRecovery(r), benchAccuracy(r),
-		benchSketches(r), benchCompare(r), benchSuite())
+		benchScale(r), benchSketches(r), benchStages(r), benchCompare(r), benchSuite())
 	return cmd
 }
 

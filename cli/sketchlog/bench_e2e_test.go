@@ -89,6 +89,8 @@ func TestBench(t *testing.T) {
 		{"accuracy", []string{"--events", "20000", "--ask-keys", "20", "--ask-items", "10"},
 			map[string]float64{"sketches.hll.intervals_held": 0.7, "sketches.hll.mean_error": 0, "sketches.decay.intervals_held": 1, "sketches.bloom.intervals_held": 0.7,
 				"sketches.countmin.intervals_held": 0.9, "sketches.hotlist.max_error": 0, "sketches.reservoir.intervals_held": 0.5}},
+		{"scale", []string{"--events", "20000", "--of", "partitions"},
+			map[string]float64{"events": 20000, "scale.partitions.1.events_per_second": 1, "scale.partitions.8.server_microseconds": 0.01, "scale.partitions.8.peak_rss_bytes": 1 << 20}},
 		{"recovery", []string{"--events", "30000"},
 			map[string]float64{"events_in_log": 30000, "ready_seconds": 0.001, "caught_up_seconds": 0.001, "replay_events_per_second": 1}},
 		{"overload", []string{"--duration", "1s", "--batch", "500", "--connections", "16", "--capacity", "50000", "--fresh", "2s"},

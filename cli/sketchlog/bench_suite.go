@@ -56,9 +56,9 @@ type suiteRun struct {
 
 // suite lists the runs of the regression guard.
 func suite(quick bool) []suiteRun {
-	work, full, seconds := []string{"--workload", "w"}, []string{"--events", "10000000"}, "20s"
+	work, full, part, seconds := []string{"--workload", "w"}, []string{"--events", "10000000"}, []string{"--events", "2000000"}, "20s"
 	if quick {
-		work, full, seconds = []string{"--events", "100000"}, []string{"--events", "100000"}, "1s"
+		work, full, part, seconds = []string{"--events", "100000"}, []string{"--events", "100000"}, []string{"--events", "20000"}, "1s"
 	}
 	return []suiteRun{
 		{"ingest-ndjson", slices.Concat([]string{"ingest", "--format", bench.NDJSON}, work)},
@@ -67,6 +67,7 @@ func suite(quick bool) []suiteRun {
 		{"mixed", []string{"mixed", "--duration", seconds}},
 		{"accuracy", slices.Concat([]string{"accuracy"}, work)},
 		{"recovery", slices.Concat([]string{"recovery"}, full)},
-		{"overload", []string{"overload", "--duration", seconds}},
+		{"overload", []string{"overload", "--views", "8", "--duration", seconds}},
+		{"scale", slices.Concat([]string{"scale"}, part)},
 	}
 }

@@ -19,6 +19,7 @@ func TestBenchRefusesWrongUsage(t *testing.T) {
 		"bench mixed --events 5", "bench mixed --duration 0s", "bench mixed --acks 0",
 		"bench overload --times 0", "bench overload --fresh soon", "bench overload --acks 0", "bench overload --capacity -1",
 		"bench recovery --addr http://127.0.0.1:1", "bench recovery --plot x.svg", "bench accuracy --ask-keys 0",
+		"bench scale --of colour", "bench scale --of keys --runs 0", "bench scale --addr http://127.0.0.1:1", "bench stages one two",
 		"bench compare", "bench compare one", "bench compare one two --tolerance -1",
 	} {
 		if code, _, stderr := execute(t, "", strings.Fields(line)...); code != exitUsage {
@@ -72,6 +73,17 @@ func TestBenchCompareTellsByItsExitCode(t *testing.T) {
 		if code != c.code || !strings.Contains(stdout, c.says) {
 			t.Errorf("%v: exit code %d, %s%s", c.args, code, stdout, stderr)
 		}
+	}
+}
+
+func TestBenchStagesReadsWhatGoPrints(t *testing.T) {
+	printed := "pkg: sketchlog/query\nBenchmarkAnswer-2 	 1000	 4000 ns/op	 7 allocs/op\n"
+	code, stdout, stderr := execute(t, printed, "bench", "stages", "-o", "json")
+	if code != exitDone || !strings.Contains(stdout, `"query.Answer":{"event_ns":0,"ns":4000,"bytes":0,"allocs":7}`) {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+	if code, _, _ := execute(t, "no benchmark", "bench", "stages"); code != exitRefused {
+		t.Errorf("exit code %d for input without benchmarks", code)
 	}
 }
 
