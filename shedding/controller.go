@@ -37,7 +37,7 @@ type Observation struct {
 	Priority   Priority
 	Strain     float64 // Strains.Above of the views on the same node
 	Used       float64 // processors in use on the node, by anything but healing
-	Processors float64 // of the node; 0: unknown, or the worker has one for itself
+	Processors float64 // of the node; 0: unknown, or no view of a higher priority could want them
 }
 
 // Decision is what a controller wants for the next period.

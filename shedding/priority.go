@@ -17,6 +17,8 @@ package shedding
 // also ties every view to one lock and one moment; here a late or missing number
 // makes a view shed a little later or earlier, and nothing worse.
 
+import "slices"
+
 // Priority is what a view's definition says. The zero Priority is normal.
 type Priority int8
 
@@ -38,12 +40,20 @@ func (p Priority) act() float64 {
 }
 
 // Strains collects the strain of views by priority. The zero value is empty.
-type Strains struct{ greatest [3]float64 }
+type Strains struct {
+	greatest [3]float64
+	told     [3]bool // any view of this priority has said
+}
 
 // Add notes a view's Decision.Strain.
 func (s *Strains) Add(p Priority, strain float64) {
-	at := &s.greatest[min(max(p, Low), High)+1]
-	*at = max(*at, strain)
+	i := min(max(p, Low), High) + 1
+	s.greatest[i], s.told[i] = max(s.greatest[i], strain), true
+}
+
+// AnyAbove tells whether any view of a higher priority has said how strained it is.
+func (s *Strains) AnyAbove(p Priority) bool {
+	return slices.Contains(s.told[min(max(p, Low), High)+2:], true)
 }
 
 // Above returns the greatest strain of any view of a higher priority, which is

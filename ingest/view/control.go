@@ -53,6 +53,9 @@ func (s *Shard) decide(arrival int64) (shedding.Decision, error) {
 		Memory: v.pinned.Load(), Budget: v.memory,
 		Priority: priority, Strain: v.strains.above(now, priority),
 	}
+	if v.strains.anyAbove(now, priority) {
+		o.Used, o.Processors = v.processors.measure(now, v.control.Period)
+	} // else nothing was given up that could be taken back too soon
 	if arrival > 0 {
 		o.Lag = time.Duration(max(now.UnixMilli()-arrival, 0)) * time.Millisecond
 	}
@@ -157,6 +160,14 @@ func (s *strains) above(now time.Time, p shedding.Priority) float64 {
 	defer s.mu.Unlock()
 	s.turn(now)
 	return max(s.before.Above(p), s.now.Above(p))
+}
+
+// anyAbove tells whether there are views of a higher priority.
+func (s *strains) anyAbove(now time.Time, p shedding.Priority) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+	return s.before.AnyAbove(p) || s.now.AnyAbove(p)
 }
 
 // healingProgress is what readers are told of the healer.

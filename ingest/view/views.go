@@ -101,13 +101,14 @@ type Views struct {
 	override    func(s *Shard, d shedding.Decision) shedding.Decision
 	logger      *slog.Logger
 
-	began     time.Time
-	progress  *progress
-	strains   strains
-	held      atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
-	hidden    atomic.Int64 // those of hidden ones
-	pinned    atomic.Int64 // those that cannot be dropped at once
-	relieving sync.Mutex
+	began      time.Time
+	progress   *progress
+	strains    strains
+	processors *processors
+	held       atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
+	hidden     atomic.Int64 // those of hidden ones
+	pinned     atomic.Int64 // those that cannot be dropped at once
+	relieving  sync.Mutex
 
 	committing sync.Mutex // held by the shard that commits while it runs
 
@@ -165,7 +166,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override,
-		progress: newProgress(), views: map[string]*View{},
+		progress: newProgress(), processors: newProcessors(), views: map[string]*View{},
 	}
 	if v.clock == nil {
 		v.clock = time.Now

@@ -203,7 +203,9 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		return false, nil
 	}
 	err = s.heal(ctx)
-	s.control.allowance -= max(v.clock().Sub(now), 0)
+	took := max(v.clock().Sub(now), 0)
+	s.control.allowance -= took
+	v.processors.healing.Add(int64(took))
 	s.pin()
 	if errors.Is(err, errHealing) && ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
 		v.logger.Error("a view cannot pay what it owes, and tries again", "view", s.view.name, "partition", s.number, "again", healerPatience, "error", err)
