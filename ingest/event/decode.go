@@ -127,9 +127,13 @@ func Decode(dst *Batch, body []byte, o Options) (Result, error) {
 		// The byte order mark that spreadsheets put before CSV, and editors before anything.
 		body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	}
-	r := newRows(dst, body, o)
+	return newRows(dst, body, o).decode()
+}
+
+// decode reads the body by the format that was chosen.
+func (r *rows) decode() (Result, error) {
 	var err error
-	switch o.Format {
+	switch r.o.Format {
 	case FormatNDJSON:
 		err = decodeNDJSON(r)
 	case FormatJSON:
@@ -141,7 +145,7 @@ func Decode(dst *Batch, body []byte, o Options) (Result, error) {
 	case FormatAccessLog:
 		err = decodeAccessLog(r)
 	default:
-		err = fmt.Errorf("%w %q: use ndjson, json, msgpack, csv or accesslog", ErrFormat, o.Format)
+		err = fmt.Errorf("%w %q: use ndjson, json, msgpack, csv or accesslog", ErrFormat, r.o.Format)
 	}
 	if err == nil {
 		err = r.err

@@ -5,6 +5,7 @@ package event
 import (
 	"encoding/binary"
 	"math/bits"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -27,6 +28,20 @@ type jsonReader struct {
 	path   []byte // the dotted name of the field being read, within nested objects
 	array  []byte // the text of an array
 	broken bool   // the syntax is broken at b[i]
+	closed bool   // of a line: the fast path has read the object to its end
+	quick  quickRows
+}
+
+func newJSONReader(r *rows, where string) jsonReader {
+	return jsonReader{r: r, b: r.body, where: where, quick: quickRows{write: quotedName}}
+}
+
+// quotedName is how JSON writes a field's name. One that can be written with escapes alone is not expected.
+func quotedName(name string) string {
+	if strings.ContainsAny(name, "\"\\") {
+		return ""
+	}
+	return `"` + name + `":`
 }
 
 const (
@@ -36,7 +51,7 @@ const (
 
 // decodeJSON reads one object or an array of objects.
 func decodeJSON(r *rows) error {
-	j := jsonReader{r: r, b: r.body, where: "body"}
+	j := newJSONReader(r, "body")
 	switch j.space() {
 	case '{':
 		if !j.event() {
@@ -81,6 +96,7 @@ func (j *jsonReader) event() bool {
 	}
 	start := j.i
 	j.text = j.text[:0]
+	j.quick.begin(j.r)
 	switch c := j.space(); {
 	case c == '{':
 		j.object(0, 1)
@@ -109,13 +125,20 @@ func (j *jsonReader) object(prefix, depth int) bool {
 		return j.r.fail("objects are nested more than %d levels deep", j.r.limits.Depth)
 	}
 	j.i++
-	c := j.space()
-	if c == '}' {
+	if j.space() == '}' {
 		j.i++
 		return true
 	}
+	return j.fields(prefix, depth)
+}
+
+// fields reads on in an object from the name at b[i].
+func (j *jsonReader) fields(prefix, depth int) bool {
 	for {
-		if c != '"' {
+		if prefix == 0 && j.quickFields() {
+			return true
+		}
+		if j.space() != '"' {
 			return j.syntax("a field name in double quotes")
 		}
 		name, ok := j.string()
@@ -139,7 +162,6 @@ func (j *jsonReader) object(prefix, depth int) bool {
 		switch j.space() {
 		case ',':
 			j.i++
-			c = j.space()
 		case '}':
 			j.i++
 			return true
@@ -231,7 +253,6 @@ func (j *jsonReader) string() ([]byte, bool) {
 
 // plainRun gives the first place at or after i that is a quote, a backslash or a control character, or the end.
 func plainRun(b []byte, i int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(b); i += 8 {
 		w := binary.LittleEndian.Uint64(b[i:])
 		// Each term sets the high bit of a byte that is below 0x20, a quote, or a backslash. A borrow may set it in a

@@ -19,11 +19,13 @@ type msgpackReader struct {
 	b    []byte // what is left of the body
 	path []byte // the dotted name of the field being read, within nested maps
 	text []byte // a value that has to be written as text
+
+	quick quickRows
 }
 
 // decodeMsgpack reads one map, an array of maps, or maps one after another.
 func decodeMsgpack(r *rows) error {
-	m := msgpackReader{r: r, b: r.body}
+	m := msgpackReader{r: r, b: r.body, quick: quickRows{write: packedName}}
 	if msgp.NextType(m.b) != msgp.ArrayType {
 		for len(m.b) > 0 && m.event() {
 		}
@@ -58,6 +60,7 @@ func (m *msgpackReader) event() bool {
 		return false
 	}
 	start := m.b
+	m.quick.begin(m.r)
 	if kind := msgp.NextType(m.b); kind == msgp.MapType {
 		m.object(0, 1)
 	} else {
@@ -88,7 +91,12 @@ func (m *msgpackReader) object(prefix, depth int) bool {
 		return m.r.fail("invalid msgpack: a map claims %d fields, but only %d bytes follow", n, len(rest))
 	}
 	m.b = rest
-	for range n {
+	for left := n; left > 0; left-- {
+		if prefix == 0 {
+			if left = m.quickFields(left); left == 0 {
+				break
+			}
+		}
 		kind := msgp.NextType(m.b)
 		if kind != msgp.StrType && kind != msgp.BinType {
 			return m.r.fail("a field name is %s, it must be a string", kind)

@@ -24,6 +24,8 @@ type rows struct {
 	result Result
 	err    error // set when no further event can be taken
 
+	general bool // without the fast path: for tests, which compare the two
+
 	lineAt, line int // line is the number of the line that holds body[lineAt], from 1; only kept for faults
 
 	// The event begun.
