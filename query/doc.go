@@ -8,6 +8,7 @@
 //	engine.go     the engine: plan, gather, reply
 //	plan.go       a question settled against its view
 //	gather.go     the panes of every partition, merged
+//	prefix.go     what the older panes of a key merge to, remembered
 //	reply.go      from a merged pane to the answer of each question
 //	answer.go     the answer and its JSON
 //	series.go     an answer for each step of a span

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,12 @@ import (
 type Config struct {
 	Views *view.Views
 	Clock func() time.Time // for elapsed times only; default time.Now
+	// CacheBytes is how much memory may hold what older panes of keys merge to, so
+	// that a question asked again merges only newer ones; 0: 32 MiB, negative: none.
+	CacheBytes int
 }
+
+const defaultCache = 32 << 20
 
 // Validate names every fault at once.
 func (c Config) Validate() error {
@@ -25,8 +31,9 @@ func (c Config) Validate() error {
 
 // Engine answers questions. It is safe for concurrent use.
 type Engine struct {
-	views *view.Views
-	clock func() time.Time
+	views    *view.Views
+	clock    func() time.Time
+	prefixes *prefixes
 }
 
 // New makes an Engine.
@@ -37,7 +44,11 @@ func New(c Config) (*Engine, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	return &Engine{views: c.Views, clock: c.Clock}, nil
+	remembered, err := newPrefixes(cmp.Or(c.CacheBytes, defaultCache))
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return &Engine{views: c.Views, clock: c.Clock, prefixes: remembered}, nil
 }
 
 // Answer answers one question. Errors are ErrInvalid, ErrUnknownSketch,

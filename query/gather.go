@@ -43,13 +43,18 @@ const triesToGather = 4
 // second, and all are read again.
 func (p *plan) gather(ctx context.Context) (*gathered, error) {
 	before := p.widened()
+	fresh := false
 	for try := 1; ; try++ {
-		g, err := p.read(ctx)
+		g, err := p.read(ctx, fresh)
+		if errors.Is(err, errChanged) && try < triesToGather {
+			fresh = true
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		g.asked = p.widened()
-		if g.asked == before || try == triesToGather {
+		if g.asked == before || try >= triesToGather {
 			return g, nil
 		}
 		before = g.asked
@@ -67,58 +72,75 @@ func (p *plan) widened() view.Span {
 }
 
 // read merges partition by partition.
-func (p *plan) read(ctx context.Context) (*gathered, error) {
+func (p *plan) read(ctx context.Context, fresh bool) (*gathered, error) {
 	l := p.view.Layout()
 	g := &gathered{mixture: l.NewMixture(), from: math.MaxInt64, to: math.MinInt64}
 	// A decay by factor joins the panes of one key and partition end to end and
 	// then adds partitions and keys; every other sketch merges in any order.
 	chained := p.sketch >= 0 && l.Specs()[p.sketch].Kind == sketches.KindDecay && l.Specs()[p.sketch].HalfLife == 0
 	panes := 0
+	take := func(from, to int64, pane *sketches.Pane) (taken bool, err error) {
+		if panes++; panes%panesBetweenChecks == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if skip, err := p.outside(pane); skip || err != nil {
+			return false, err
+		}
+		g.from, g.to = min(g.from, from), max(g.to, to)
+		return true, nil
+	}
 	for _, shard := range p.view.Partitions() {
-		c := chains{layout: l, which: p.which, panes: map[string]*sketches.Pane{}}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		take := func(from, to int64, pane *sketches.Pane) (taken bool, err error) {
-			if panes++; panes%panesBetweenChecks == 0 && ctx.Err() != nil {
-				return false, ctx.Err()
-			}
-			if skip, err := p.outside(pane); skip || err != nil {
-				return false, err
-			}
-			g.from, g.to = min(g.from, from), max(g.to, to)
-			return true, nil
+		var err error
+		if chained {
+			err = p.readChained(g, shard, take)
+		} else {
+			err = p.readMerged(g, shard, take, fresh)
 		}
-		position, err := shard.Read(p.key, p.span, view.Visitor{
-			Pane: func(key []byte, from, to int64, pane *sketches.Pane) error {
-				if taken, err := take(from, to, pane); !taken {
-					return err
-				}
-				if chained {
-					return c.follow(key, pane)
-				}
-				return g.mixture.Merge(pane, p.which)
-			},
-			// Views with a decay by factor do not sample, so there is no chain to follow here.
-			Provisional: func(_ []byte, from, to int64, pane *sketches.Provisional) error {
-				if taken, err := take(from, to, pane.ByPosition); !taken {
-					return err
-				}
-				return g.mixture.MergeProvisional(pane, p.which)
-			},
-		})
 		if err != nil {
 			return nil, err
 		}
-		if chained {
-			if err := c.mergeInto(g.pane()); err != nil {
-				return nil, err
-			}
-		}
-		g.add(position)
-		g.mixed = g.mixed || chained && position.Overflow
 	}
 	return g, p.learn(g)
+}
+
+// taking notes a pane that is read, and tells whether the answer takes it.
+type taking func(from, to int64, pane *sketches.Pane) (taken bool, err error)
+
+// readMerged adds a partition whose panes merge in any order.
+func (p *plan) readMerged(g *gathered, shard *view.Shard, take taking, fresh bool) error {
+	merged, position, err := p.readShard(shard, view.Visitor{
+		Provisional: func(_ []byte, from, to int64, pane *sketches.Provisional) error {
+			if taken, err := take(from, to, pane.ByPosition); !taken {
+				return err
+			}
+			return g.mixture.MergeProvisional(pane, p.which)
+		},
+	}, take, fresh)
+	if err != nil {
+		return err
+	}
+	g.add(position)
+	return g.mixture.Adopt(merged, p.which)
+}
+
+// readChained adds a partition of a decay by factor. Such views do not sample.
+func (p *plan) readChained(g *gathered, shard *view.Shard, take taking) error {
+	c := chains{layout: p.view.Layout(), which: p.which, panes: map[string]*sketches.Pane{}}
+	position, err := shard.Read(p.key, p.span, view.Visitor{Pane: func(key []byte, from, to int64, pane *sketches.Pane) error {
+		if taken, err := take(from, to, pane); !taken {
+			return err
+		}
+		return c.follow(key, pane)
+	}})
+	if err != nil {
+		return err
+	}
+	g.add(position)
+	g.mixed = g.mixed || position.Overflow
+	return c.mergeInto(g.pane())
 }
 
 // add notes how far a partition is: every range that was sampled is declared,

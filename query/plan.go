@@ -23,6 +23,7 @@ type plan struct {
 	span     view.Span
 	at       int64
 	atGiven  bool
+	prefixes *prefixes
 }
 
 // item is one item asked about.
@@ -36,7 +37,7 @@ func (e *Engine) plan(q Question) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{question: q, view: v, sketch: -1}
+	p := &plan{question: q, view: v, sketch: -1, prefixes: e.prefixes}
 	if q.Question != Count {
 		if p.sketch, err = choose(v.Layout(), q); err != nil {
 			return nil, err

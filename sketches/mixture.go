@@ -56,6 +56,16 @@ func (m *Mixture) Sampled() bool { return len(m.strata) > 0 || m.unknown > 0 }
 // Merge adds a pane to the base, as Pane.Merge does.
 func (m *Mixture) Merge(p *Pane, which Set) error { return m.base.Merge(p, which) }
 
+// Adopt is Merge of a pane that was made by merging the sketches in which, and that
+// becomes the mixture's own.
+func (m *Mixture) Adopt(p *Pane, which Set) error {
+	if m.base.events == 0 && p.layout == m.layout {
+		m.base = p
+		return nil
+	}
+	return m.base.Merge(p, which)
+}
+
 // Follow adds a later pane to the base, as Pane.Follow does.
 func (m *Mixture) Follow(later *Pane, which Set) error { return m.base.Follow(later, which) }
 

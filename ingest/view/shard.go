@@ -49,6 +49,7 @@ type Shard struct {
 	worker *worker // nil: it has none; guarded by Views.mu
 
 	epoch   atomic.Uint32 // counts commits
+	loads   atomic.Uint64 // counts how often everything in memory was forgotten
 	arrival atomic.Int64  // of the newest record taken, Unix ms; 0: none since the start
 	healingProgress
 
@@ -136,6 +137,7 @@ func newShard(v *View, number int, tail *eventlog.Tail, begin Start) *Shard {
 // clear forgets everything that is in memory. The caller holds the lock, or is
 // the only one who knows the shard.
 func (s *Shard) clear() {
+	s.loads.Add(1)
 	s.tally = tally{offset: s.begin.Offset, read: s.begin.Events}
 	s.producers, s.noted, s.unsaved = event.NewProducers(), false, false
 	s.pending, s.pendingAt, s.dropped, s.swept = nil, 0, nil, sweep{}
@@ -192,6 +194,10 @@ func (s *Shard) loadCurrent() error {
 	}
 	return it.Close()
 }
+
+// Loads counts how often the shard went back to its last commit. While it stays the
+// same, a pane changes by gaining events only, until it is dropped.
+func (s *Shard) Loads() uint64 { return s.loads.Load() }
 
 // Number returns the partition's number.
 func (s *Shard) Number() int { return s.number }

@@ -43,6 +43,10 @@ func (v *View) define(d *Definition) {
 // Name returns the view's name.
 func (v *View) Name() string { return v.name }
 
+// Generation returns a number that no other view of this node has or had, one of the
+// same name included.
+func (v *View) Generation() uint64 { return v.generation }
+
 // Definition returns the view's definition. Its lists and maps must not be changed.
 func (v *View) Definition() Definition { return *v.definition.Load() }
 
