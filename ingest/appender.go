@@ -41,6 +41,7 @@ type appender struct {
 	busy   bool         // a batch is being appended
 	limit  int          // bytes of a full batch, as encoded
 	share  float64      // encoded bytes per measured byte, as seen lately
+	rows   int          // of a batch, as seen lately
 	closed bool         // nothing more will be added
 	reject error        // what is still here is not appended but fails with this
 
@@ -119,6 +120,7 @@ func (a *appender) add(b *event.Batch, c chunk, segment event.Segment, charge in
 	}
 	if a.open == nil {
 		a.open = &gathering{batch: new(event.Batch), eager: a.busy}
+		a.open.batch.Reserve(a.rows + a.rows/8)
 		a.signal()
 	}
 	g := a.open
@@ -197,17 +199,19 @@ func (a *appender) next() *gathering {
 
 // take takes the next batch if one is due. a.mu is held.
 func (a *appender) take(due bool) *gathering {
-	if len(a.sealed) > 0 {
-		g := a.sealed[0]
+	g := a.open
+	switch {
+	case len(a.sealed) > 0:
+		g = a.sealed[0]
 		a.sealed[0] = nil
 		a.sealed = a.sealed[1:]
-		return g
-	}
-	if g := a.open; g != nil && (due || g.eager || a.closed) {
+	case g != nil && (due || g.eager || a.closed):
 		a.open = nil
-		return g
+	default:
+		return nil
 	}
-	return nil
+	a.rows += (g.batch.Rows() - a.rows) / 4
+	return g
 }
 
 // append appends one batch and tells everybody who waits for it.

@@ -69,6 +69,7 @@ type Batch struct {
 	Segments []Segment
 
 	index map[string]int // column by name; kept only when there are many columns
+	room  int            // rows for which AppendRows takes memory at once
 	cache hashCache
 }
 
@@ -201,52 +202,6 @@ func (c *Column) String(row int) []byte {
 	return c.text(c.Bits[row])
 }
 
-// AppendRows appends rows of src, by column. Fields that one side lacks are null. Segments
-// are not touched. src is only read, and not kept.
-func (b *Batch) AppendRows(src *Batch, rows []int32) {
-	b.cache.drop()
-	before := len(b.Times)
-	b.Times = slices.Grow(b.Times, len(rows))
-	for _, row := range rows {
-		b.Times = append(b.Times, src.Times[row])
-	}
-	for i := range src.Columns {
-		from := &src.Columns[i]
-		// Batches of one stream mostly have the same columns in the same order.
-		at := i
-		if at >= len(b.Columns) || b.Columns[at].Name != from.Name {
-			at = find(b, from.Name)
-		}
-		if at < 0 {
-			at = addColumn(b, from.Name, before)
-		}
-		b.Columns[at].gather(from, rows)
-	}
-	for i := range b.Columns {
-		b.Columns[i].pad(len(b.Times))
-	}
-}
-
-// gather appends rows of another column.
-func (c *Column) gather(from *Column, rows []int32) {
-	c.entries, c.codes = nil, nil
-	kinds := slices.Grow(c.Kinds, len(rows))
-	bits := slices.Grow(c.Bits, len(rows))
-	// Equal references that follow one another, as a decoded dictionary gives, are copied once.
-	last, copied := uint64(math.MaxUint64), uint64(0)
-	for _, row := range rows {
-		kind, v := from.Kinds[row], from.Bits[row]
-		if kind == String {
-			if v != last {
-				last, copied = v, c.addText(from.text(v))
-			}
-			v = copied
-		}
-		kinds, bits = append(kinds, kind), append(bits, v)
-	}
-	c.Kinds, c.Bits = kinds, bits
-}
-
 // Reset empties the batch and keeps its memory for reuse. It must not be called on a
 // batch that is shared.
 func (b *Batch) Reset() {
@@ -255,13 +210,14 @@ func (b *Batch) Reset() {
 	clear(b.index)
 }
 
-// Bytes returns the approximate size of the batch in memory, cached hashes included.
+// Bytes returns the approximate size of the batch in memory, cached hashes and room for
+// more rows included.
 func (b *Batch) Bytes() int {
 	const column, segment = 160, 48
-	n := 200 + 8*len(b.Times) + segment*len(b.Segments) + 8*len(b.Times)*b.cache.entries()
+	n := 200 + 8*cap(b.Times) + segment*len(b.Segments) + 8*len(b.Times)*b.cache.entries()
 	for i := range b.Columns {
 		c := &b.Columns[i]
-		n += column + len(c.Name) + 9*len(c.Kinds) + len(c.Bytes) + 8*len(c.entries) + 2*len(c.codes)
+		n += column + len(c.Name) + cap(c.Kinds) + 8*cap(c.Bits) + cap(c.Bytes) + 8*len(c.entries) + 2*len(c.codes)
 	}
 	return n
 }

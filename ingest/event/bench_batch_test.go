@@ -59,31 +59,79 @@ func BenchmarkBuilder(b *testing.B) {
 	})
 }
 
-func BenchmarkAppendRows(b *testing.B) {
-	src, dst := benchBatch(b), &Batch{}
-	rows := make([]int32, benchRows)
-	for i := range rows {
-		rows[i] = int32(i)
+// BenchmarkGather copies a request into batches of four partitions, as they come: into new
+// memory, and into memory that is used again.
+func BenchmarkGather(b *testing.B) {
+	src := loadBatch(b)
+	var rows [4][]int32
+	r := random(2)
+	for i := range src.Rows() {
+		p := r.IntN(len(rows))
+		rows[p] = append(rows[p], int32(i))
 	}
-	perEvent(b, func() {
-		dst.Reset()
-		dst.AppendRows(src, rows)
+	b.Run("new", func(b *testing.B) {
+		perLoad(b, src, func() {
+			for _, rows := range rows {
+				dst := &Batch{}
+				dst.Reserve(len(rows))
+				dst.AppendRows(src, rows)
+			}
+		})
+	})
+	b.Run("used", func(b *testing.B) {
+		dst := &Batch{}
+		perLoad(b, src, func() {
+			for _, rows := range rows {
+				dst.Reset()
+				dst.AppendRows(src, rows)
+			}
+		})
 	})
 }
 
-func BenchmarkAppendBinary(b *testing.B) {
-	src := benchBatch(b)
+// loadBatch is a request of the events of loadEvents.
+func loadBatch(b *testing.B) *Batch {
+	b.Helper()
+	batch := &Batch{}
+	builder := NewBuilder(batch)
+	loadEvents(5000, func(time int64, key, item string, value int) {
+		builder.Begin()
+		builder.Int([]byte("time"), time)
+		builder.String([]byte("key"), []byte(key))
+		builder.String([]byte("item"), []byte(item))
+		builder.Int([]byte("value"), int64(value))
+		if err := builder.End(time); err != nil {
+			b.Fatal(err)
+		}
+	})
+	return batch
+}
+
+// perLoad reports the time of an event of a batch that f works on.
+func perLoad(b *testing.B, batch *Batch, f func()) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		f()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch.Rows()), "ns/event")
+}
+
+// BenchmarkEncodeBatch includes the hashes that views ask for later.
+func BenchmarkEncodeBatch(b *testing.B) {
+	src := loadBatch(b)
 	var record []byte
-	perEvent(b, func() {
+	perLoad(b, src, func() {
 		src.cache.drop()
 		record = src.AppendBinary(record[:0])
 	})
-	b.ReportMetric(float64(len(record))/benchRows, "B/event")
+	b.ReportMetric(float64(len(record))/float64(src.Rows()), "B/event")
 }
 
 func BenchmarkDecodeBatch(b *testing.B) {
-	record := benchBatch(b).AppendBinary(nil)
-	perEvent(b, func() {
+	src := loadBatch(b)
+	record := src.AppendBinary(nil)
+	perLoad(b, src, func() {
 		if _, err := DecodeBatch(record); err != nil {
 			b.Fatal(err)
 		}
