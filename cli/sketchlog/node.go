@@ -70,7 +70,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 			return n, err
 		}
 	}
-	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory, Logger: c.logger}); err != nil {
+	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory, Processors: cores(), Logger: c.logger}); err != nil {
 		return n, fmt.Errorf("opening the views: %w", err)
 	}
 	n.streams.OnChange(n.views.StreamChanged)

@@ -3,6 +3,7 @@ package view
 // This file finds out how busy the processors are, for views that give way to others.
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 type processors struct {
 	spent   func() time.Duration // processor time of the process so far
 	healing atomic.Int64         // of which for healing, about; nanoseconds
+	all     float64              // that the process may use
 
 	mu     sync.Mutex
 	at     time.Time // of the last measurement
@@ -21,24 +23,26 @@ type processors struct {
 	used   float64
 }
 
-func newProcessors() *processors { return &processors{spent: processTime} }
+// newProcessors measures of so many; 0: of those that the runtime schedules on.
+func newProcessors(all int) *processors {
+	return &processors{spent: processTime, all: float64(cmp.Or(all, runtime.GOMAXPROCS(0)))}
+}
 
 // measure returns the processors in use over the last period or so. Every shard
 // asks; one of them measures.
 func (p *processors) measure(now time.Time, period time.Duration) (used, all float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all = float64(runtime.GOMAXPROCS(0))
 	elapsed := now.Sub(p.at)
 	if elapsed >= 0 && elapsed < period {
-		return p.used, all
+		return p.used, p.all
 	}
 	spent := p.spent() - time.Duration(p.healing.Load())
 	if !p.at.IsZero() && elapsed > 0 {
-		p.used = min(max((spent-p.before).Seconds()/elapsed.Seconds(), 0), all)
+		p.used = min(max((spent-p.before).Seconds()/elapsed.Seconds(), 0), p.all)
 	}
 	p.at, p.before = now, spent
-	return p.used, all
+	return p.used, p.all
 }
 
 // processTime is the processor time that the process has used.

@@ -1,16 +1,16 @@
 package view
 
 import (
-	"runtime"
 	"testing"
 	"time"
 )
 
 func TestProcessorsInUseAreThoseOfTheLastPeriodLessHealing(t *testing.T) {
 	var spent time.Duration
-	p := &processors{spent: func() time.Duration { return spent }}
+	const all = 2
+	p := newProcessors(all)
+	p.spent = func() time.Duration { return spent }
 	now := time.UnixMilli(1_000_000)
-	all := float64(runtime.GOMAXPROCS(0))
 	check := func(want float64) {
 		t.Helper()
 		if used, of := p.measure(now, 100*time.Millisecond); max(used-want, want-used) > 1e-9 || of != all {

@@ -54,6 +54,9 @@ type Config struct {
 	// commits are made early when they take much of it, and when that does not
 	// help, views shed.
 	MemoryBytes int64
+	// Processors is how many of the machine's the process may use; 0: as many as the
+	// runtime schedules on.
+	Processors int
 	// Control is how views shed; its Fresh is not used, for each view has its own.
 	Control shedding.Config
 	// Limits bound what a view owes in a partition.
@@ -71,8 +74,8 @@ func (c *Config) Validate() error {
 	if c.Store == nil || c.Streams == nil || c.Catalog == nil {
 		faults = append(faults, errors.New("view: Store, Streams and Catalog are needed"))
 	}
-	if c.CommitEvery < 0 || c.MemoryBytes < 0 {
-		faults = append(faults, errors.New("view: CommitEvery and MemoryBytes must not be negative"))
+	if c.CommitEvery < 0 || c.MemoryBytes < 0 || c.Processors < 0 {
+		faults = append(faults, errors.New("view: CommitEvery, MemoryBytes and Processors must not be negative"))
 	}
 	faults = append(faults, c.Control.Validate(), c.Limits.Validate())
 	return errors.Join(faults...)
@@ -166,7 +169,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override,
-		progress: newProgress(), processors: newProcessors(), views: map[string]*View{},
+		progress: newProgress(), processors: newProcessors(c.Processors), views: map[string]*View{},
 	}
 	if v.clock == nil {
 		v.clock = time.Now
