@@ -22,6 +22,13 @@ import (
 // at the worst; what is to spare meanwhile heals.
 const provingWaits = 8
 
+// settling is for how many periods a coarser rate is left to show what it saves before
+// the next, unless the target is missed already. Records that were under way at the old
+// rate are among what is measured at first, and where many views share the processors,
+// so are those of the others: acting on that took all of them from full to the coarsest
+// rate within two periods.
+const settling = 3
+
 // Observation is what a controller is told. Counts only ever grow; one that
 // falls, as after a restart, is taken for a new beginning.
 type Observation struct {
@@ -76,6 +83,7 @@ type Controller struct {
 	used     float64 // Observation.Used, smoothed over about a hold
 	gaveWay  float64 // others' strain when this view gave way last; 0: they have recovered
 	changed  int64   // when rate changed last
+	sheds    int64   // when it became coarser last
 	finer    int64   // when it became finer last
 	tried    bool    // that step has not proved itself yet
 	wait     float64 // seconds before the next such step
@@ -147,6 +155,7 @@ func (k *Controller) Step(now int64, o Observation) Decision {
 // start begins anew at a time; the rate stays what it was.
 func (k *Controller) start(now int64, o *Observation) {
 	k.started, k.last, k.pressure, k.changed, k.guard.changed = true, now, now, now, now
+	k.sheds = math.MinInt64 / 2 // long ago
 	k.load.last, k.taken, k.busy = o.Arrived, o.Taken, o.Busy
 	k.decision = Decision{Rate: max(k.rate, k.guard.rate)}
 }
@@ -183,7 +192,8 @@ func (k *Controller) coarser(now int64, o *Observation, act float64) Rate {
 	if k.rate >= useful {
 		return k.rate
 	}
-	if k.projected(o.Backlog, k.rate) > act*k.fresh {
+	settle := settling * k.config.Period.Milliseconds()
+	if k.projected(o.Backlog, k.rate) > act*k.fresh && (now-k.sheds >= settle || o.Lag.Seconds() > k.fresh) {
 		k.overdue = 0
 		r := k.rate.Coarser()
 		for r < useful && !k.holds(o.Backlog, r, act) {
@@ -196,7 +206,7 @@ func (k *Controller) coarser(now int64, o *Observation, act float64) Rate {
 	} else {
 		k.overdue = 0
 	}
-	if now-k.changed < 3*k.config.Period.Milliseconds() {
+	if now-k.changed < settle {
 		return k.rate
 	}
 	if k.overdue >= 5 { // events are late, and prediction does not see why
@@ -231,7 +241,7 @@ func (k *Controller) shed(now int64, r Rate) {
 		k.wait = min(2*k.wait, k.config.Patience.Seconds())
 	}
 	k.tried = false
-	k.rate, k.changed = r, now
+	k.rate, k.changed, k.sheds = r, now, now
 }
 
 // mayRefine tells whether it is time for a finer rate, and whether that is

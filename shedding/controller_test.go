@@ -432,3 +432,37 @@ func TestStepDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a step", n)
 	}
 }
+
+// What is measured right after a change to a coarser rate was still under way at the
+// old one, and says nothing: the next change waits until it can.
+func TestACoarserRateIsLeftToShowWhatItSaves(t *testing.T) {
+	c := must(NewController(Config{}))(t)
+	c.Step(1000, Observation{})
+	o := Observation{Backlog: 20_000, Lag: 300 * time.Millisecond}
+	now := int64(1000)
+	step := func() Rate {
+		now += 100
+		o.Arrived += 5000
+		o.Taken += 2000
+		o.Busy += 150 * time.Millisecond // as long as ever: of records that waited behind others at the old rate
+		return c.Step(now, o).Rate
+	}
+	first := step()
+	if first == Full {
+		t.Fatalf("a backlog of %d events at %v each is no reason to shed", o.Backlog, o.Busy/time.Duration(o.Taken))
+	}
+	for range settling - 1 {
+		if again := step(); again != first {
+			t.Fatalf("rate %v, and %v before that has shown anything", first, again)
+		}
+	}
+	if later := step(); later <= first {
+		t.Errorf("rate %v although it does not help", later)
+	}
+	c = must(NewController(Config{}))(t)
+	now, o = 1000, Observation{Backlog: 20_000, Lag: 2500 * time.Millisecond}
+	c.Step(now, o)
+	if first, again := step(), step(); first == Full || again <= first {
+		t.Errorf("rates %v and %v while the target is missed: there is no time to wait", first, again)
+	}
+}

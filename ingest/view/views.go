@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,7 @@ type Views struct {
 	progress   *progress
 	strains    strains
 	processors *processors
+	turns      *turns
 	held       atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
 	hidden     atomic.Int64 // those of hidden ones
 	pinned     atomic.Int64 // those that cannot be dropped at once
@@ -169,7 +171,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override,
-		progress: newProgress(), processors: newProcessors(c.Processors), views: map[string]*View{},
+		progress: newProgress(), processors: newProcessors(c.Processors), turns: newTurns(runtime.GOMAXPROCS(0)), views: map[string]*View{},
 	}
 	if v.clock == nil {
 		v.clock = time.Now

@@ -90,7 +90,7 @@ const commitTurn = 50 * time.Millisecond
 // meanwhile does not wait for long, and one that waits is taken after it.
 func (s *Shard) turn(ctx context.Context, due *time.Time) error {
 	if s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()) {
-		if committed, err := s.commitInTurn(); committed || err != nil {
+		if committed, err := s.commitInTurn(ctx); committed || err != nil {
 			return err
 		}
 		*due = time.Now().Add(commitTurn)
@@ -118,6 +118,10 @@ func (s *Shard) turn(ctx context.Context, due *time.Time) error {
 	if !ready {
 		began = s.view.views.clock()
 	}
+	if err := s.view.views.turns.take(ctx); err != nil {
+		return err
+	}
+	defer s.view.views.turns.done()
 	return s.take(ctx, e, began)
 }
 
@@ -152,7 +156,7 @@ func (s *Shard) full() bool {
 // them stand still for as long as the whole takes; one after the other, each
 // stands still for its own part only, and goes on applying until its turn comes.
 // One that is short of memory waits for its turn.
-func (s *Shard) commitInTurn() (committed bool, err error) {
+func (s *Shard) commitInTurn(ctx context.Context) (committed bool, err error) {
 	gate := &s.view.views.committing
 	if s.full() {
 		gate.Lock()
@@ -160,6 +164,10 @@ func (s *Shard) commitInTurn() (committed bool, err error) {
 		return false, nil
 	}
 	defer gate.Unlock()
+	if err := s.view.views.turns.take(ctx); err != nil {
+		return false, err
+	}
+	defer s.view.views.turns.done()
 	return true, s.commitNow()
 }
 
@@ -202,8 +210,13 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		}
 		return false, nil
 	}
+	if !v.turns.try() {
+		return false, nil
+	}
+	began := v.clock()
 	err = s.heal(ctx)
-	took := max(v.clock().Sub(now), 0)
+	v.turns.done()
+	took := max(v.clock().Sub(began), 0)
 	s.control.allowance -= took
 	v.processors.healing.Add(int64(took))
 	s.pin()
