@@ -42,6 +42,8 @@ type Config struct {
 	QueueBytes int64
 	// CacheBytes is what each partition keeps of its newest batches for its readers. Default: the tail's.
 	CacheBytes int64
+	// Caches bounds that over all partitions. Default: nothing does.
+	Caches *eventlog.CacheBudget
 	// CheckpointEvery is how often what the tails know is saved. Default 5 s: a start after a crash reads that much again.
 	CheckpointEvery time.Duration
 	// DrainTimeout bounds how long closing goes on appending what was taken. Default 5 s, half of what stopping may take.

@@ -134,7 +134,7 @@ func (s *Streams) openPartition(ctx context.Context, stream string, number int, 
 		return nil, fmt.Errorf("open partition %d of %s: %w", number, stream, err)
 	}
 	tail, err := eventlog.OpenTail(ctx, eventlog.TailConfig{
-		Stream: stream, Number: number, Log: log, Checkpoints: s.config.Checkpoints, CacheBytes: s.config.CacheBytes,
+		Stream: stream, Number: number, Log: log, Checkpoints: s.config.Checkpoints, CacheBytes: s.config.CacheBytes, Caches: s.config.Caches,
 		Clock: s.config.Clock, Logger: s.config.Logger,
 	})
 	if err != nil {

@@ -35,12 +35,19 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "sketchlog")
-		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		if out, err := buildProgram(binary); err != nil {
 			fmt.Fprintf(os.Stderr, "building the program under test: %v\n%s", err, out)
 			return 1
 		}
 		return m.Run()
 	}())
+}
+
+// buildProgram builds the program under test as `make build` does.
+func buildProgram(path string) ([]byte, error) {
+	c := exec.Command("go", "build", "-o", path, ".")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return c.CombinedOutput()
 }
 
 // process is one `sketchlog serve` that can be killed and started again on the

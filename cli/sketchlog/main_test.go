@@ -221,9 +221,9 @@ func TestSettings(t *testing.T) {
 	}{
 		{"nothing", "/nowhere/sketchlog.yaml", "", defaults, ""},
 		{"a missing file that is named", "/nowhere/sketchlog.yaml", "--config x", settings{}, "no such file"},
-		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1", "25%"}, ""},
-		{"a file", file("data: fd\nlisten: 127.0.0.1:1\nnats: nats://f:1\nmemory: 1GiB\n"), "", settings{"fd", "127.0.0.1:1", "nats://f:1", "1GiB"}, ""},
-		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded", "25%"}, ""},
+		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1", "25%", ""}, ""},
+		{"a file", file("data: fd\nlisten: 127.0.0.1:1\nnats: nats://f:1\nmemory: 1GiB\npprof: 127.0.0.1:6060\n"), "", settings{"fd", "127.0.0.1:1", "nats://f:1", "1GiB", "127.0.0.1:6060"}, ""},
+		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded", "25%", ""}, ""},
 		{"a flag that says the default wins", file("nats: nats://f:1\n"), "--nats embedded", defaults, ""},
 		{"an empty file", file(""), "", defaults, ""},
 		{"a comment", file("# nothing\n"), "", defaults, ""},
@@ -239,6 +239,7 @@ func TestSettings(t *testing.T) {
 		given.Listen, _ = cmd.Flags().GetString("listen")
 		given.NATS, _ = cmd.Flags().GetString("nats")
 		given.Memory, _ = cmd.Flags().GetString("memory")
+		given.Pprof, _ = cmd.Flags().GetString("pprof")
 		got, err := readSettings(c.path, cmd.Flags().Changed("config"), given, cmd.Flags())
 		if c.why != "" {
 			if err == nil || !strings.Contains(err.Error(), c.why) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sketchlog/ingest"
+	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/eventlog/jetstream"
 	"sketchlog/ingest/view"
 	"sketchlog/query"
@@ -40,6 +41,8 @@ type node struct {
 	streams *ingest.Streams
 	views   *view.Views
 	server  *server.Server
+
+	profiles *profiles // nil: none are asked for
 }
 
 // openNode recovers everything before it returns: what a node answers after
@@ -51,6 +54,14 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 			err = errors.Join(err, n.close())
 		}
 	}()
+	total := view.TotalMemory() / 4
+	if c.Memory != "" {
+		if total, err = parseMemory(c.Memory, view.TotalMemory()); err != nil {
+			return n, err
+		}
+	}
+	memory := planMemory(total)
+	memory.limitHeap()
 	url := c.NATS
 	if url == "embedded" {
 		url = ""
@@ -58,19 +69,14 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	if n.log, err = jetstream.Open(ctx, jetstream.Config{Dir: c.Data, URL: url, Logger: c.logger}); err != nil {
 		return n, fmt.Errorf("opening the log: %w", err)
 	}
-	if n.store, err = view.OpenStore(filepath.Join(c.Data, "state")); err != nil {
+	if n.store, err = view.OpenStoreIn(filepath.Join(c.Data, "state"), memory.store); err != nil {
 		return n, fmt.Errorf("opening the state: %w", err)
 	}
-	if n.streams, err = ingest.Open(ctx, ingest.Config{Log: n.log, Checkpoints: n.store, Clock: time.Now}); err != nil {
+	if n.streams, err = ingest.Open(ctx, ingest.Config{
+		Log: n.log, Checkpoints: n.store, Clock: time.Now, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails)}); err != nil {
 		return n, fmt.Errorf("opening the streams: %w", err)
 	}
-	memory := int64(0) // the default of views
-	if c.Memory != "" {
-		if memory, err = parseMemory(c.Memory, view.TotalMemory()); err != nil {
-			return n, err
-		}
-	}
-	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory, Processors: cores(), Logger: c.logger}); err != nil {
+	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory.panes, Processors: cores(), Logger: c.logger}); err != nil {
 		return n, fmt.Errorf("opening the views: %w", err)
 	}
 	n.streams.OnChange(n.views.StreamChanged)
@@ -82,13 +88,21 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	if err != nil {
 		return n, err
 	}
-	n.server, err = server.New(server.Config{Listen: c.Listen, Streams: n.streams, Views: n.views, Queries: queries, Log: n.log, Logger: c.logger})
+	if c.Pprof != "" {
+		if n.profiles, err = openProfiles(c.Pprof, c.logger); err != nil {
+			return n, err
+		}
+	}
+	n.server, err = server.New(server.Config{Listen: c.Listen, Streams: n.streams, Views: n.views, Queries: queries, Log: n.log, Limits: memory.limits(), Logger: c.logger})
 	return n, err
 }
 
 // close releases what was opened and does not run.
 func (n *node) close() error {
 	var errs []error
+	if n.profiles != nil {
+		errs = append(errs, n.profiles.close())
+	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
@@ -111,7 +125,11 @@ func runNode(ctx context.Context, c nodeConfig, ready func(address string)) erro
 	if err != nil {
 		return err
 	}
-	err = runStages(ctx, []stage{{"views", n.views.Run}, {"streams", n.streams.Run}, {"server", n.server.Run}}, func() { ready(n.server.Addr()) })
+	stages := []stage{{"views", n.views.Run}, {"streams", n.streams.Run}, {"server", n.server.Run}}
+	if n.profiles != nil {
+		stages = append([]stage{{"profiles", n.profiles.Run}}, stages...)
+	}
+	err = runStages(ctx, stages, func() { ready(n.server.Addr()) })
 	return errors.Join(err, n.close())
 }
 

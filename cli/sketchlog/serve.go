@@ -25,6 +25,7 @@ type settings struct {
 	Listen string `yaml:"listen"`
 	NATS   string `yaml:"nats"`
 	Memory string `yaml:"memory"`
+	Pprof  string `yaml:"pprof"`
 }
 
 const defaultConfig = "sketchlog.yaml"
@@ -60,6 +61,7 @@ within 10 s: it refuses new work, finishes what it has and commits.`,
 	f.StringVar(&given.Listen, "listen", "127.0.0.1:7600", "address to answer on; port 0 takes a free one")
 	f.StringVar(&given.NATS, "nats", "embedded", "the log: embedded, or nats://HOST:PORT of an existing server with JetStream")
 	f.StringVar(&given.Memory, "memory", "25%", "memory for the state of views: a share of what the machine or its control group has, or a size such as 512MiB")
+	f.StringVar(&given.Pprof, "pprof", "", "address of this machine, such as 127.0.0.1:6060, to answer Go's profiler on; none without it")
 	f.StringVar(&config, "config", defaultConfig, "configuration file (YAML with the names of these flags)")
 	return cmd
 }
@@ -84,7 +86,7 @@ func readSettings(path string, named bool, flags settings, set *pflag.FlagSet) (
 		flag string
 		file string
 		into *string
-	}{{"data", file.Data, &s.Data}, {"listen", file.Listen, &s.Listen}, {"nats", file.NATS, &s.NATS}, {"memory", file.Memory, &s.Memory}} {
+	}{{"data", file.Data, &s.Data}, {"listen", file.Listen, &s.Listen}, {"nats", file.NATS, &s.NATS}, {"memory", file.Memory, &s.Memory}, {"pprof", file.Pprof, &s.Pprof}} {
 		if one.file != "" && !set.Changed(one.flag) {
 			*one.into = one.file
 		}

@@ -46,6 +46,7 @@ type TailConfig struct {
 	Log         Partition
 	Checkpoints Checkpoints      // nil: the log is read from its start each time
 	CacheBytes  int64            // of decoded batches; 0: DefaultCacheBytes
+	Caches      *CacheBudget     // that it shares with other tails; nil: CacheBytes alone counts
 	Clock       func() time.Time // for Entry.Arrival of own appends alone; nil: time.Now
 	Logger      *slog.Logger     // nil: silent
 }
@@ -97,7 +98,7 @@ func OpenTail(ctx context.Context, c TailConfig) (*Tail, error) {
 	t := &Tail{
 		stream: c.Stream, number: c.Number, log: c.Log, saved: c.Checkpoints,
 		clock: c.Clock, logger: c.Logger, prefix: rand.Text() + "-", changed: make(chan struct{}),
-		state: newState(), cache: cache{limit: c.CacheBytes},
+		state: newState(), cache: cache{limit: c.CacheBytes, budget: c.Caches},
 	}
 	if t.clock == nil {
 		t.clock = time.Now
@@ -116,7 +117,9 @@ func OpenTail(ctx context.Context, c TailConfig) (*Tail, error) {
 	if err := t.verify(ctx); err != nil {
 		return nil, t.wrap("verify checkpoint", err)
 	}
+	t.cache.budget.join() // until Close
 	if err := t.catchUp(ctx); err != nil {
+		t.cache.budget.leave()
 		return nil, t.wrap("catch up", err)
 	}
 	return t, nil
@@ -332,6 +335,7 @@ func (t *Tail) Close() error {
 		return nil
 	}
 	t.closed = true
+	t.cache.budget.leave()
 	close(t.changed)
 	t.changed = make(chan struct{})
 	t.mu.Unlock()

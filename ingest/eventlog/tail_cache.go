@@ -2,7 +2,42 @@ package eventlog
 
 // This file keeps the newest entries of a partition, decoded, within a budget.
 
-import "sort"
+import (
+	"sort"
+	"sync/atomic"
+)
+
+// CacheBudget is what several tails may keep of decoded batches together: each
+// gets an equal share, however many there are at the time. It is safe for
+// concurrent use.
+type CacheBudget struct {
+	total int64
+	tails atomic.Int64
+}
+
+// NewCacheBudget makes a budget of so many bytes.
+func NewCacheBudget(bytes int64) *CacheBudget { return &CacheBudget{total: bytes} }
+
+// join makes a tail share the budget until leave. A nil budget is none.
+func (b *CacheBudget) join() {
+	if b != nil {
+		b.tails.Add(1)
+	}
+}
+
+func (b *CacheBudget) leave() {
+	if b != nil {
+		b.tails.Add(-1)
+	}
+}
+
+// share is what one tail may keep, which is never more than limit.
+func (b *CacheBudget) share(limit int64) int64 {
+	if b == nil {
+		return limit
+	}
+	return min(limit, b.total/max(b.tails.Load(), 1))
+}
 
 // cache holds consecutive entries that end at the head. Dropping the oldest
 // (rather than the least used) is right here: readers that keep up are all at
@@ -10,6 +45,7 @@ import "sort"
 // others share.
 type cache struct {
 	limit   int64
+	budget  *CacheBudget // nil: limit alone counts
 	bytes   int64
 	entries []Entry
 	sizes   []int64
@@ -20,13 +56,15 @@ type cache struct {
 func (c *cache) push(e Entry) {
 	size := int64(64)
 	if e.Batch != nil {
-		size += int64(e.Batch.Bytes())
+		// Readers will have the batch hash a column or two, which it then keeps.
+		size += int64(e.Batch.Bytes()) + 16*int64(e.Batch.Rows())
 	}
+	limit := c.budget.share(c.limit)
 	c.entries = append(c.entries, e)
 	c.sizes = append(c.sizes, size)
 	c.bytes += size
 	drop := 0
-	for c.bytes > c.limit && drop < len(c.entries)-1 {
+	for c.bytes > limit && drop < len(c.entries)-1 {
 		c.bytes -= c.sizes[drop]
 		c.entries[drop] = Entry{} // let its batch go
 		drop++

@@ -47,6 +47,13 @@ func (s *Shard) applyAll(e eventlog.Entry, kept []bool) error {
 	t := s.tally // readers see it change with the panes
 	s.work.rows = s.work.filter.appendRows(s.work.rows[:0], s.view.plan.where, b)
 	s.prepare(e, kept, &t)
+	s.working.Lock()
+	defer s.working.Unlock()
+	if !s.view.counted() {
+		if err := s.locate(); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.applyGroups(); err != nil {
@@ -226,7 +233,9 @@ func (s *Shard) applyGroups() error {
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
-		w.key = w.keys.AppendTuple(w.key[:0], g.first)
+		if counted {
+			w.key = w.keys.AppendTuple(w.key[:0], g.first)
+		}
 		late := int(g.late)
 		for from := g.end - g.rows; from < g.end; {
 			if since >= lockedEvents {
@@ -242,7 +251,7 @@ func (s *Shard) applyGroups() error {
 			if counted {
 				err = s.applyCounted(from, to, part, maxKeys)
 			} else {
-				err = s.applyPart(w.spans[g.span], from, to, part, maxKeys)
+				err = s.applyPart(g, from, to, part, maxKeys)
 			}
 			if err != nil {
 				return err
@@ -255,14 +264,17 @@ func (s *Shard) applyGroups() error {
 	return nil
 }
 
-// applyPart hands rows of the work's key to its pane in a span.
-func (s *Shard) applyPart(id spanID, from, to int32, late, maxKeys int) error {
-	c, err := s.obtain(id, s.work.key, maxKeys)
-	if err != nil {
-		return err
+// applyPart hands rows of a group to its pane.
+func (s *Shard) applyPart(g *group, from, to int32, late, maxKeys int) (err error) {
+	w := &s.work
+	if g.cell == nil {
+		g.cell, err = s.obtainFetched(w.spans[g.span], g.keyHash, w.keyOf(g), g.stored, maxKeys)
+		if err != nil {
+			return err
+		}
 	}
-	c.pane.Apply(s.work.sorted.part(from, to, late))
-	s.changed(c)
+	g.cell.pane.Apply(w.sorted.part(from, to, late))
+	s.changed(g.cell)
 	return nil
 }
 

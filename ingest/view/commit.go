@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -119,6 +120,8 @@ const ages = 64
 // evict drops clean panes from memory, those first that were not used for the
 // most commits, until the shard holds no more than limit bytes or nothing
 // clean is left.
+//
+// It takes the place of the worker: see Shard.working.
 func (s *Shard) evict(limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,11 +132,11 @@ func (s *Shard) evict(limit int64) {
 	age := func(c *cell) uint32 { return min(epoch-c.used.Load(), ages-1) }
 	var held [ages]int64
 	for _, sp := range s.order {
-		for _, c := range sp.cells {
+		sp.cells.all(func(c *cell) {
 			if !c.dirty {
 				held[age(c)] += c.size
 			}
-		}
+		})
 	}
 	oldest, excess := uint32(ages), s.held-limit
 	for oldest > 0 && excess > 0 {
@@ -141,17 +144,51 @@ func (s *Shard) evict(limit int64) {
 		excess -= held[oldest]
 	}
 	for _, sp := range s.order {
-		for _, c := range sp.cells {
-			if c.dirty || age(c) < oldest {
-				continue
+		before := sp.cells.len()
+		sp.cells.drop(func(c *cell) bool {
+			if c.dirty || age(c) < oldest || age(c) == oldest && s.held <= limit {
+				return false
 			}
-			if age(c) == oldest && s.held <= limit {
-				continue
-			}
-			sp.remove(c)
 			s.forget(c)
+			return true
+		})
+		if sp.cells.len() < before {
+			sp.sorted.Store(nil)
 		}
 	}
+}
+
+// pin tells the node how many bytes of the shard cannot be dropped before the
+// next commit.
+func (s *Shard) pin() { s.view.views.dirty.set(&s.dirtyAt, s.pendingAt) }
+
+// pinned is how many bytes of the node's panes cannot be dropped at once: those
+// that are not committed, and hidden ones.
+func (v *Views) pinned() int64 { return v.dirty.bytes.Load() + v.hidden.bytes.Load() }
+
+// parts is bytes that several shards hold.
+type parts struct {
+	bytes  atomic.Int64
+	shards atomic.Int64 // that hold any
+}
+
+// set changes what one shard holds, which it remembers in was.
+func (p *parts) set(was *int64, now int64) {
+	switch {
+	case *was == 0 && now != 0:
+		p.shards.Add(1)
+	case *was != 0 && now == 0:
+		p.shards.Add(-1)
+	}
+	p.bytes.Add(now - *was)
+	*was = now
+}
+
+// above tells whether all together hold more than a limit, and one with own bytes
+// as much as the others on average, so that it is its turn to let go of them.
+func (p *parts) above(limit, own int64) bool {
+	all := p.bytes.Load()
+	return own > 0 && all >= limit && own >= all/max(p.shards.Load(), 1)
 }
 
 // relieve drops clean panes of all shards, each in proportion to what it
@@ -165,10 +202,14 @@ func (v *Views) relieve() {
 	defer v.relieving.Unlock()
 	for _, view := range v.List() {
 		for _, s := range view.Partitions() {
+			if !s.working.TryLock() {
+				continue // it is applying a record, and relieves itself when it commits
+			}
 			s.mu.RLock()
 			own := s.held
 			s.mu.RUnlock()
 			s.evict(int64(float64(own) / float64(held) * 0.8 * float64(v.memory)))
+			s.working.Unlock()
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (s *Shard) decide(arrival int64) (shedding.Decision, error) {
 	head := s.tail.Head()
 	o := shedding.Observation{
 		Backlog: head.Events - min(head.Events, s.tally.read), Arrived: head.Events, Taken: c.taken, Busy: c.busy,
-		Memory: v.pinned.Load(), Budget: v.memory,
+		Memory: v.pinned(), Budget: v.memory,
 		Priority: priority, Strain: v.strains.above(now, priority),
 	}
 	if v.strains.anyAbove(now, priority) {
@@ -117,17 +117,6 @@ func (s *Shard) measureHealing(elapsed time.Duration) {
 	share := -math.Expm1(-elapsed.Seconds() / fade)
 	before := math.Float64frombits(s.healSpeed.Load())
 	s.healSpeed.Store(math.Float64bits(before + share*(rate-before)))
-}
-
-// pin tells the node how many bytes of the shard cannot be dropped at once:
-// what is not committed, hidden panes, and the sample that is being written.
-func (s *Shard) pin() {
-	pinned := s.pendingAt
-	if s.healing != nil {
-		pinned += s.healing.size
-	}
-	s.view.views.pinned.Add(pinned - s.pinnedAt)
-	s.pinnedAt = pinned
 }
 
 // strains are those of the views of a node, from one period to the next.

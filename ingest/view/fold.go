@@ -11,6 +11,7 @@ import (
 
 	"sketchlog/ingest/eventlog"
 	"sketchlog/shedding"
+	"sketchlog/sketches"
 )
 
 // fold ends the healing that is under way. Queries see all of it at once: the
@@ -22,9 +23,18 @@ import (
 // nothing is kept: the sample is of the whole entry and goes.
 func (s *Shard) fold() error {
 	h := s.healing
+	// One at a time, like commits, and for the same reason; and what folds read at
+	// once takes memory.
+	s.view.views.committing.Lock()
+	defer s.view.views.committing.Unlock()
+	s.working.Lock()
+	defer s.working.Unlock()
+	places, stored, err := s.locateHidden(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.foldPanes(h)
+	if err == nil {
+		err = s.foldPanes(h, places, stored)
+	}
 	if err == nil {
 		err = s.strike(h)
 	}
@@ -42,24 +52,50 @@ func (s *Shard) fold() error {
 	return nil
 }
 
-// foldPanes merges the hidden panes into those that cover them now: coarser ones
-// where they have been rolled up since, and none where they are past their keep.
-func (s *Shard) foldPanes(h *healing) error {
+// locateHidden finds the spans that cover the hidden panes now: coarser ones where
+// they have been rolled up since, and none (a negative width) where they are past their
+// keep. And it looks in the store for the panes there that are not in memory.
+func (s *Shard) locateHidden(h *healing) (places []spanID, stored []*sketches.Pane, err error) {
 	l := s.view.levels()
 	greatest := s.tally.greatest
-	horizon, maxKeys := l.horizon(greatest), s.view.maxKeys()
-	var touched []*cell
-	for _, p := range h.hidden {
-		id := p.span
+	horizon := l.horizon(greatest)
+	places, stored = make([]spanID, len(h.hidden)), make([]*sketches.Pane, len(h.hidden))
+	want := s.work.want[:0]
+	for i, p := range h.hidden {
+		id := p.span.id
 		if id.width > 0 {
 			if id.end() <= horizon {
+				places[i].width = -1
 				continue
 			}
 			if coarse := l.at(id.start, greatest).width; coarse > id.width && coarse%id.width == 0 {
 				id = spanID{start: floorTo(id.start, coarse), width: coarse}
 			}
 		}
-		c, err := s.obtain(id, []byte(p.key), maxKeys)
+		places[i] = id
+		if sp := s.spans[id]; sp != nil && !sp.complete() && sp.cells.find(p.hash, p.key) == nil {
+			want = append(want, wanted{id, p.key, i})
+		}
+	}
+	err = s.fetch(want, func(at int, p *sketches.Pane) { stored[at] = p })
+	s.work.want = want[:0]
+	clear(want)
+	return places, stored, err
+}
+
+// foldPanes merges the hidden panes into those that cover them now.
+func (s *Shard) foldPanes(h *healing, places []spanID, stored []*sketches.Pane) error {
+	maxKeys := s.view.maxKeys()
+	var touched []*cell
+	for i, p := range h.hidden {
+		if places[i].width < 0 {
+			continue
+		}
+		if sp := s.obtainSpan(places[i]); stored[i] == nil && sp.cells.find(p.hash, p.key) == nil && sp.own() < maxKeys {
+			s.changed(s.takeOver(sp, p)) // the fast path of new keys: the hidden pane becomes the base pane
+			continue
+		}
+		c, err := s.obtainFetched(places[i], p.hash, []byte(p.key), stored[i], maxKeys)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,12 @@ type group struct {
 	rows  int32 // how many
 	late  int32 // of them
 	end   int32 // of its part of the gathered columns
+
+	// What locate finds.
+	keyAt, keyEnd int // the key within batchWork.keyBytes
+	keyHash       uint64
+	cell          *cell          // nil: it is not in memory
+	stored        *sketches.Pane // of a pane that only the store has; nil: there is none
 }
 
 // batchWork is a worker's scratch. It grows to the largest batch and is reused;
@@ -46,6 +52,10 @@ type batchWork struct {
 	keys    *event.ItemColumn
 	by      []*event.Column
 	key     []byte
+
+	keyBytes []byte   // the keys of the groups, one after another
+	homes    []*span  // by span; nil: there is none yet
+	want     []wanted // groups whose pane is not in memory
 
 	ones   []uint64
 	sorted gathered
@@ -243,7 +253,12 @@ func (w *batchWork) release() {
 	clear(w.by)
 	clear(w.sorted.items)
 	clear(w.sorted.rows.Items)
+	clear(w.groups) // and of panes
+	clear(w.homes)
 }
+
+// keyOf returns the key of a group that was located.
+func (w *batchWork) keyOf(g *group) []byte { return w.keyBytes[g.keyAt:g.keyEnd:g.keyEnd] }
 
 // positionBase is what the positions of a record's events are hashed from:
 // partition, offset and index alone, never how a batch was grouped.

@@ -37,17 +37,9 @@ type healing struct {
 	reader *eventlog.Reader
 	gaps   []shedding.Range // that the log did not give back
 	tally  tally            // of the replayed records alone, but for time
-	hidden []*hidden        // in the order in which they were made
-	index  map[spanID]map[string]*hidden
-	size   int64 // bytes of the hidden panes, about
-}
-
-// hidden is the pane of one span and key of the entry that is being paid.
-type hidden struct {
-	span spanID
-	key  string
-	pane *sketches.Pane
-	size int64
+	hidden []*cell          // panes of the entry alone, in the order in which they were made
+	spans  map[spanID]*span // that they are in, none of them the shard's
+	size   int64            // bytes of the hidden panes, about
 }
 
 // startHealing takes up the newest entry, if there is one.
@@ -63,7 +55,7 @@ func (s *Shard) startHealing() error {
 		return fmt.Errorf("heal: %w", err)
 	}
 	s.owing, s.unsaved = true, true
-	h := &healing{entry: e, runs: e.Runs(nil), index: map[spanID]map[string]*hidden{}}
+	h := &healing{entry: e, runs: e.Runs(nil), spans: map[spanID]*span{}}
 	h.tally.any, h.tally.greatest = e.HasBefore, e.Before
 	h.next = h.runs[0].First
 	h.reader = s.tail.Reader(h.next - 1)
@@ -87,7 +79,7 @@ func (s *Shard) endHealing() {
 	s.healing = nil
 	h.reader.Close()
 	s.hold(-h.size)
-	s.view.views.hidden.Add(-h.size)
+	s.view.views.hidden.set(&s.hiddenAt, 0)
 	s.replayed.Store(0)
 }
 
@@ -126,10 +118,7 @@ var errHealing = errors.New("view: cannot replay")
 func (s *Shard) crowded() bool {
 	v := s.view.views
 	size := s.healing.size
-	if size == 0 {
-		return false
-	}
-	return size >= v.memory/16 || v.hidden.Load() >= v.memory/4 && size >= v.memory/256
+	return size >= max(v.memory/16, 1) || v.hidden.above(v.memory/4, size)
 }
 
 // replay applies a record, or a gap, that the reader gave to the hidden panes.
@@ -151,13 +140,13 @@ func (s *Shard) replay(e eventlog.Entry) (rows int, err error) {
 	for i := range w.groups {
 		g := &w.groups[i]
 		w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		p := h.obtain(s, w.spans[g.span], w.key)
+		p := h.obtain(s.view.plan.layout, w.spans[g.span], w.key)
 		p.pane.Apply(w.sorted.part(g.end-g.rows, g.end, int(g.late)))
 		grown := int64(p.pane.Size()) + int64(len(p.key)) + cellOverhead - p.size
 		p.size += grown
 		h.size += grown
 	}
-	s.view.views.hidden.Add(h.size - before)
+	s.view.views.hidden.set(&s.hiddenAt, h.size)
 	s.mu.Lock()
 	s.hold(h.size - before)
 	s.mu.Unlock()
@@ -201,19 +190,20 @@ func (h *healing) repeats(offset uint64) (segments []uint32) {
 	return segments
 }
 
-func (h *healing) obtain(s *Shard, id spanID, key []byte) *hidden {
-	byKey := h.index[id]
-	if byKey == nil {
-		byKey = map[string]*hidden{}
-		h.index[id] = byKey
+func (h *healing) obtain(l *sketches.Layout, id spanID, key []byte) *cell {
+	sp := h.spans[id]
+	if sp == nil {
+		sp = newSpan(id)
+		h.spans[id] = sp
 	}
-	p := byKey[string(key)]
-	if p == nil {
-		p = &hidden{span: id, key: string(key), pane: s.view.plan.layout.NewPane()}
-		byKey[p.key] = p
-		h.hidden = append(h.hidden, p)
+	hash := keyHash(key)
+	c := sp.cells.find(hash, text(key))
+	if c == nil {
+		c = &cell{hash: hash, key: string(key), span: sp, pane: l.NewPane()}
+		sp.cells.add(c)
+		h.hidden = append(h.hidden, c)
 	}
-	return p
+	return c
 }
 
 // healerPatience is how long the healer waits after a failure.

@@ -73,7 +73,7 @@ func TestHealingEndsWhereNoSheddingDoes(t *testing.T) {
 					t.Errorf("tallies %+v, want %+v", got, tallied)
 				}
 				checkNothingLeft(t, v)
-				if held, pinned := n.views.hidden.Load(), n.views.pinned.Load(); held != 0 || pinned < 0 {
+				if held, pinned := n.views.hidden.bytes.Load(), n.views.pinned(); held != 0 || pinned < 0 {
 					t.Errorf("%d bytes hidden, %d pinned", held, pinned)
 				}
 				n.stop()

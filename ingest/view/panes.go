@@ -147,7 +147,7 @@ func (s *Shard) from(at int64) []*span {
 
 // lookUp returns a key's pane in a span, nil when it has none.
 func (s *Shard) lookUp(sp *span, key []byte) (*sketches.Pane, error) {
-	if c := sp.cells[string(key)]; c != nil {
+	if c := sp.cells.find(keyHash(key), text(key)); c != nil {
 		s.touch(c)
 		return c.pane, nil
 	}

@@ -44,9 +44,14 @@ type Shard struct {
 	healing  *healing  // nil: nothing is being paid
 	retry    time.Time // when to heal again after a failure
 	control  control
-	pinnedAt int64 // what of the shard was counted as pinned last
+	dirtyAt  int64 // what of the shard was counted as dirty last
+	hiddenAt int64 // and as hidden
 
 	worker *worker // nil: it has none; guarded by Views.mu
+
+	// working is held by the worker from when it has looked cells up until it has
+	// changed them, and by whoever drops cells from memory. It is taken before mu.
+	working sync.Mutex
 
 	epoch   atomic.Uint32 // counts commits
 	loads   atomic.Uint64 // counts how often everything in memory was forgotten
@@ -274,9 +279,7 @@ func (s *Shard) addSpan(sp *span) {
 
 // dropSpan forgets a span with all its panes, and has the next commit do so too.
 func (s *Shard) dropSpan(sp *span) {
-	for _, c := range sp.cells {
-		s.forget(c)
-	}
+	sp.cells.all(s.forget)
 	delete(s.spans, sp.id)
 	s.order = slices.DeleteFunc(s.order, func(o *span) bool { return o == sp })
 	s.panes -= sp.keys
@@ -284,20 +287,20 @@ func (s *Shard) dropSpan(sp *span) {
 	if sp.stored {
 		s.dropped = append(s.dropped, sp.id)
 	}
-	sp.cells, sp.keys, sp.size, sp.dirty = nil, 0, 0, false
+	sp.cells, sp.keys, sp.size, sp.dirty = cells{}, 0, 0, false
 	sp.sorted.Store(nil)
 	s.unsaved = true
 }
 
 // intern returns the one copy of a key, and counts its use. In a view with one
 // pane a key there is nothing to share.
-func (s *Shard) intern(key []byte) string {
+func (s *Shard) intern(key string) string {
 	if s.view.timeless() {
-		return string(key)
+		return key
 	}
-	n := s.names[string(key)]
+	n := s.names[key]
 	if n == nil {
-		n = &name{text: string(key)}
+		n = &name{text: key}
 		s.names[n.text] = n
 	}
 	n.uses++
@@ -328,15 +331,15 @@ func (s *Shard) hold(bytes int64) {
 // find returns the cell of a key in a span, nil when there is none; a pane
 // that only the store has is read and kept.
 func (s *Shard) find(sp *span, key []byte) (*cell, error) {
-	if c := sp.cells[string(key)]; c != nil || sp.complete() {
+	hash := keyHash(key)
+	if c := sp.cells.find(hash, text(key)); c != nil || sp.complete() {
 		return c, nil
 	}
 	p, err := s.stored(sp, key)
 	if p == nil || err != nil {
 		return nil, err
 	}
-	p.Compact()
-	return s.insert(sp, key, p), nil
+	return s.insert(sp, hash, key, p), nil
 }
 
 // stored reads a pane that is not in memory, nil when there is none.
@@ -348,37 +351,81 @@ func (s *Shard) stored(sp *span, key []byte) (*sketches.Pane, error) {
 }
 
 // insert puts a pane that exists into memory.
-func (s *Shard) insert(sp *span, key []byte, p *sketches.Pane) *cell {
-	c := &cell{key: s.intern(key), span: sp, pane: p}
-	c.size = int64(p.Size()) + cellOverhead
-	s.hold(c.size)
-	sp.add(c)
+func (s *Shard) insert(sp *span, hash uint64, key []byte, p *sketches.Pane) *cell {
+	c := &cell{hash: hash, key: string(key), span: sp, pane: p}
+	s.enter(c)
 	return c
+}
+
+// enter puts a cell into its span.
+func (s *Shard) enter(c *cell) {
+	c.key = s.intern(c.key)
+	c.size = int64(c.pane.Size()) + cellOverhead
+	s.hold(c.size)
+	c.span.add(c)
 }
 
 // obtain returns the cell of a key in a span and makes what is missing. Past
 // the most keys that a span may have it is that of the overflow key.
 func (s *Shard) obtain(id spanID, key []byte, maxKeys int) (*cell, error) {
+	sp := s.obtainSpan(id)
+	c, err := s.find(sp, key)
+	if c != nil || err != nil {
+		return c, err
+	}
+	return s.create(sp, keyHash(key), key, maxKeys)
+}
+
+// obtainFetched is obtain for a key that was looked for in the store: stored is
+// what was found, nil when there is nothing.
+func (s *Shard) obtainFetched(id spanID, hash uint64, key []byte, stored *sketches.Pane, maxKeys int) (*cell, error) {
+	sp := s.obtainSpan(id)
+	if c := sp.cells.find(hash, text(key)); c != nil {
+		return c, nil
+	}
+	if stored != nil {
+		return s.insert(sp, hash, key, stored), nil
+	}
+	return s.create(sp, hash, key, maxKeys)
+}
+
+func (s *Shard) obtainSpan(id spanID) *span {
 	sp := s.spans[id]
 	if sp == nil {
 		sp = newSpan(id)
 		s.addSpan(sp)
 	}
-	c, err := s.find(sp, key)
-	if c != nil || err != nil {
-		return c, err
-	}
+	return sp
+}
+
+// create makes the pane of a key that has none in a span.
+func (s *Shard) create(sp *span, hash uint64, key []byte, maxKeys int) (*cell, error) {
 	if sp.own() >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
-		return s.obtain(id, []byte(overflowKey), maxKeys)
+		return s.obtain(sp.id, []byte(overflowKey), maxKeys)
 	}
+	c := s.insert(sp, hash, key, s.view.plan.layout.NewPane())
+	s.count(c)
+	return c, nil
+}
+
+// count enters a pane that is new into the books.
+func (s *Shard) count(c *cell) {
+	sp := c.span
 	sp.keys++
-	sp.overflow = sp.overflow || s.overflows(key)
+	sp.overflow = sp.overflow || len(c.key) == len(overflowKey) && s.overflows([]byte(c.key))
 	s.panes++
 	s.widest = max(s.widest, sp.own())
-	c = s.insert(sp, key, s.view.plan.layout.NewPane())
 	sp.size += c.size
 	s.size += c.size
-	return c, nil
+}
+
+// takeOver makes the cell of another span, with its pane, that of a key that has none
+// in sp. There must be room for the key.
+func (s *Shard) takeOver(sp *span, c *cell) *cell {
+	c.span, c.size = sp, 0
+	s.enter(c)
+	s.count(c)
+	return c
 }
 
 // overflowKey is the key that keys past max_keys share: a tuple of no fields,

@@ -40,18 +40,19 @@ func (id spanID) end() int64 {
 // span is the panes of one span. The shard's lock guards it.
 type span struct {
 	id       spanID
-	cells    map[string]*cell // the panes in memory
-	keys     int              // panes there are, in memory or not
-	size     int64            // bytes that they all take in memory, about
-	overflow bool             // some keys share the overflow pane
-	dirty    bool             // its record in the store is behind
-	stored   bool             // the store may hold something of it
+	cells    cells // the panes in memory
+	keys     int   // panes there are, in memory or not
+	size     int64 // bytes that they all take in memory, about
+	overflow bool  // some keys share the overflow pane
+	dirty    bool  // its record in the store is behind
+	stored   bool  // the store may hold something of it
 
 	sorted atomic.Pointer[[]*cell] // the cells by key, made when asked for
 }
 
 // cell is the pane of one key and span.
 type cell struct {
+	hash  uint64 // of the key
 	key   string // shared by the cells of all spans
 	span  *span
 	pane  *sketches.Pane
@@ -64,10 +65,10 @@ type cell struct {
 // map entry and its list entries.
 const cellOverhead = 160
 
-func newSpan(id spanID) *span { return &span{id: id, cells: map[string]*cell{}} }
+func newSpan(id spanID) *span { return &span{id: id} }
 
 // complete tells whether every pane is in memory.
-func (sp *span) complete() bool { return len(sp.cells) == sp.keys }
+func (sp *span) complete() bool { return sp.cells.len() == sp.keys }
 
 // own returns how many keys have a pane of their own.
 func (sp *span) own() int {
@@ -83,22 +84,20 @@ func (sp *span) byKey() []*cell {
 		return *known
 	}
 	// Several readers may do this at once; all make the same list.
-	list := make([]*cell, 0, len(sp.cells))
-	for _, c := range sp.cells {
-		list = append(list, c)
-	}
+	list := make([]*cell, 0, sp.cells.len())
+	sp.cells.all(func(c *cell) { list = append(list, c) })
 	slices.SortFunc(list, func(a, b *cell) int { return strings.Compare(a.key, b.key) })
 	sp.sorted.Store(&list)
 	return list
 }
 
 func (sp *span) add(c *cell) {
-	sp.cells[c.key] = c
+	sp.cells.add(c)
 	sp.sorted.Store(nil)
 }
 
 func (sp *span) remove(c *cell) {
-	delete(sp.cells, c.key)
+	sp.cells.remove(c)
 	sp.sorted.Store(nil)
 }
 

@@ -62,24 +62,17 @@ type Store struct {
 	mu sync.Mutex // guards the generation counter
 }
 
-// Sizes of the database's own memory. Panes are cached as panes, above it, so
-// its block cache only has to hold filters and indexes.
-const (
-	storeCache    = 32 << 20
-	storeMemTable = 16 << 20
-)
+// DefaultStoreMemory is what the database takes for itself unless it is told.
+const DefaultStoreMemory = 64 << 20
 
-// OpenStore opens the state store in a directory, and creates it if need be.
-// Close it after everything that uses it has stopped.
-func OpenStore(dir string) (*Store, error) {
-	o := &pebble.Options{
-		CacheSize:          storeCache,
-		MemTableSize:       storeMemTable,
-		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             storeLogger{},
-	}
-	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
-	db, err := pebble.Open(dir, o)
+// OpenStore is OpenStoreIn with DefaultStoreMemory.
+func OpenStore(dir string) (*Store, error) { return OpenStoreIn(dir, DefaultStoreMemory) }
+
+// OpenStoreIn opens the state store in a directory, and creates it if need be.
+// The database takes about memory bytes for its cache and memtables, outside Go's
+// heap where there is a C library. Close it after everything that uses it has stopped.
+func OpenStoreIn(dir string, memory int64) (*Store, error) {
+	db, err := pebble.Open(dir, storeOptions(memory))
 	if err != nil {
 		return nil, fmt.Errorf("open state store %s: %w", dir, err)
 	}
@@ -89,6 +82,34 @@ func OpenStore(dir string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// storeOptions are for millions of small panes, of which those that are not in
+// memory are looked up one by one.
+//
+// Panes are cached as panes, above the database, so its block cache only has to
+// hold filters and indexes: 10 bits and about 20 bits a pane. What a look-up brings
+// into the cache must not push these out, hence small tables: the filter of one
+// is 16 KiB or so, read and forgotten cheaply, where that of a table of 64 MiB is half
+// a megabyte; and its index is a single block.
+func storeOptions(memory int64) *pebble.Options {
+	o := &pebble.Options{
+		CacheSize:                   memory, // out of which the database reserves its memtables
+		MemTableSize:                uint64(memory / 6),
+		MemTableStopWritesThreshold: 2,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      storeLogger{},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	o.Levels[0].IndexBlockSize = 256 << 10
+	o.Levels[0].BlockSize = 2 << 10
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = storeTable
+	}
+	return o
+}
+
+// storeTable is about how large the database's tables are.
+const storeTable = 4 << 20
 
 func (s *Store) checkFormat(dir string) error {
 	found, err := s.get([]byte{recordFormat})

@@ -111,8 +111,8 @@ type Views struct {
 	processors *processors
 	turns      *turns
 	held       atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
-	hidden     atomic.Int64 // those of hidden ones
-	pinned     atomic.Int64 // those that cannot be dropped at once
+	dirty      parts        // those of panes that are not committed
+	hidden     parts        // those of hidden ones
 	relieving  sync.Mutex
 
 	committing sync.Mutex // held by the shard that commits while it runs

@@ -144,11 +144,11 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 }
 
 // full tells whether panes that are not committed take so much memory that the
-// commit must not wait.
+// commit must not wait: a sixteenth, which also bounds what one commit writes; or over
+// a quarter of it in all shards together, and this one has as much as the others or more.
 func (s *Shard) full() bool {
 	v := s.view.views
-	short := v.pinned.Load() >= v.memory/2 || v.held.Load() > v.memory
-	return s.pendingAt >= v.memory/4 || short && s.pendingAt >= v.memory/64
+	return s.pendingAt >= v.memory/16 || v.dirty.above(v.memory/4, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
 }
 
 // commitInTurn commits unless another shard does, and tells whether it has. All
@@ -204,8 +204,8 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		}
 	}
 	if !s.pays() {
-		if s.healing != nil && s.healing.size > 0 && v.pinned.Load() >= v.memory/2 {
-			// It is not given time for want of memory, of which it holds some.
+		if s.healing != nil && s.crowded() {
+			// It is not given time, perhaps for want of memory, of which it holds some.
 			return true, s.fold()
 		}
 		return false, nil

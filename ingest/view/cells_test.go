@@ -1,0 +1,73 @@
+package view
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// The index of cells does what a map does, also where hashes collide.
+func TestCellsAgainstAMap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, spread := range []uint64{1, 7, 1 << 40} {
+		var index cells
+		want := map[string]*cell{}
+		hash := func(key string) uint64 { return keyHash([]byte(key)) % spread }
+		for range 20_000 {
+			key := fmt.Sprint("key ", random.IntN(300))
+			switch c := want[key]; {
+			case c != nil && random.IntN(2) == 0:
+				index.remove(c)
+				delete(want, key)
+			case c == nil:
+				c = &cell{key: key, hash: hash(key)}
+				index.add(c)
+				want[key] = c
+			}
+			if random.IntN(2000) == 0 {
+				index.drop(func(c *cell) bool { return c.key[4] == '1' })
+				for key := range want {
+					if key[4] == '1' {
+						delete(want, key)
+					}
+				}
+			}
+			key = fmt.Sprint("key ", random.IntN(310))
+			if got := index.find(hash(key), key); got != want[key] || index.len() != len(want) {
+				t.Fatalf("spread %d: %q is %v of %d, want %v of %d", spread, key, got, index.len(), want[key], len(want))
+			}
+		}
+		index.all(func(c *cell) {
+			if want[c.key] != c {
+				t.Errorf("spread %d: %q is listed", spread, c.key)
+			}
+			delete(want, c.key)
+		})
+		if len(want) > 0 {
+			t.Errorf("spread %d: %d are not listed", spread, len(want))
+		}
+	}
+}
+
+// A look-up among a million keys, as the groups of a batch make it.
+func BenchmarkCells(b *testing.B) {
+	const n = 1 << 20
+	var index cells
+	keys, hashes := make([]string, n), make([]uint64, n)
+	for i := range n {
+		keys[i] = fmt.Sprint("\x06\x05key", i, "\x00")
+		hashes[i] = keyHash([]byte(keys[i]))
+		index.add(&cell{key: keys[i], hash: hashes[i]})
+	}
+	b.ReportAllocs()
+	i, missing := uint64(0), 0
+	for b.Loop() {
+		i = i*6364136223846793005 + 1442695040888963407
+		if at := i >> 44; index.find(hashes[at], keys[at]) == nil {
+			missing++
+		}
+	}
+	if missing > 0 {
+		b.Fatal(missing)
+	}
+}
