@@ -3,11 +3,11 @@ package main
 // This file shares out the one number that an operator gives: --memory is what
 // the whole process may take.
 //
-//	outside the heap    the program itself, stacks          40 MiB
-//	in the heap         the store's cache and memtables     an eighth of all, 12 MiB to 512 MiB
-//	                    panes of views                      a quarter of all
-//	                    newest events, of all partitions    a sixteenth
-//	                    events waiting for the log          a sixteenth
+//	outside the heap    the program itself, stacks          48 MiB
+//	in the heap         the store's cache and memtables     a tenth of all, 12 MiB to 512 MiB
+//	                    panes of views                      a sixth of all
+//	                    newest events, of all partitions    a thirty-second
+//	                    events waiting for the log          the same, up to 128 MiB
 //	                    requests being read, the log,
 //	                    and garbage until it is collected   the rest
 //
@@ -33,14 +33,14 @@ type memoryPlan struct {
 
 // programMemory is about what the process takes whatever it does: its code, the
 // stacks of its goroutines, the collector's own tables.
-const programMemory = 40 << 20
+const programMemory = 48 << 20
 
 func planMemory(total int64) memoryPlan {
 	return memoryPlan{
 		heap:  max(total-programMemory, total/2),
 		panes: total / 6,
-		tails: total / 20,
-		queue: min(max(total/16, 8<<20), 128<<20),
+		tails: total / 32,
+		queue: min(max(total/32, 8<<20), 128<<20),
 		store: min(max(total/10, 12<<20), 512<<20),
 		body:  min(max(total/4, 16<<20), 256<<20),
 	}

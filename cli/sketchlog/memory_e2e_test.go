@@ -113,8 +113,8 @@ func (m *manyKeys) run(t *testing.T, patience time.Duration, flags ...string) (p
 	}
 	took := time.Since(began)
 	peak = p.peak()
-	t.Logf("%d events of %d keys: sent in %.1f s, applied and healed after %.1f s, %.0f events a second; peak of resident memory %.0f MiB",
-		m.events, m.keys, sent.Seconds(), took.Seconds(), float64(m.events)/took.Seconds(), float64(peak)/(1<<20))
+	t.Logf("%d events of %d keys: sent in %.1f s, applied and healed after %.1f s, %.0f events a second; %.1f s of processor time of the server; peak of resident memory %.0f MiB",
+		m.events, m.keys, sent.Seconds(), took.Seconds(), float64(m.events)/took.Seconds(), p.processorTime(), float64(peak)/(1<<20))
 	m.check(p)
 	if after := p.peak(); after > peak {
 		t.Logf("peak of resident memory after the questions: %.0f MiB", float64(after)/(1<<20))
@@ -149,6 +149,22 @@ func (m *manyKeys) check(p *process) {
 			p.t.Fatalf("key %d has %d events, and the answer is %+v", key, counts[key], a)
 		}
 	}
+}
+
+// processorTime is what the server has used so far, in seconds.
+func (p *process) processorTime() float64 {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		p.t.Fatalf("no times in %s", stat)
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) / 100 // in ticks, a hundred a second on Linux
 }
 
 // peak is the most memory that the server ever had resident, in bytes.

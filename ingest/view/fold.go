@@ -23,10 +23,10 @@ import (
 // nothing is kept: the sample is of the whole entry and goes.
 func (s *Shard) fold() error {
 	h := s.healing
-	// One at a time, like commits, and for the same reason; and what folds read at
-	// once takes memory.
-	s.view.views.committing.Lock()
-	defer s.view.views.committing.Unlock()
+	// No more at a time than there are processors: what a fold reads takes memory.
+	gate := s.view.views.folding
+	gate <- struct{}{}
+	defer func() { <-gate }()
 	s.working.Lock()
 	defer s.working.Unlock()
 	places, stored, err := s.locateHidden(h)
@@ -42,6 +42,9 @@ func (s *Shard) fold() error {
 		return fmt.Errorf("fold entry %d: %w", h.entry.Number, err)
 	}
 	s.dropSample(h.entry.Number)
+	if len(h.runs) > 0 {
+		s.leaveOff(h)
+	}
 	t := &s.tally
 	t.applied += h.tally.applied
 	t.late += h.tally.late

@@ -58,7 +58,11 @@ func (s *Shard) startHealing() error {
 	h := &healing{entry: e, runs: e.Runs(nil), spans: map[spanID]*span{}}
 	h.tally.any, h.tally.greatest = e.HasBefore, e.Before
 	h.next = h.runs[0].First
-	h.reader = s.tail.Reader(h.next - 1)
+	if h.reader = s.resume; h.reader == nil || s.resumeAt != h.next {
+		s.dropResume()
+		h.reader = s.tail.Reader(h.next - 1)
+	}
+	s.resume = nil
 	s.healing = h
 	return nil
 }
@@ -68,6 +72,21 @@ func (s *Shard) stopHealing() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.endHealing()
+	s.dropResume()
+}
+
+// leaveOff keeps the reader of a healing that ends before its entry does, for the
+// next one most likely goes on there: the log is read in large pieces.
+func (s *Shard) leaveOff(h *healing) {
+	s.dropResume()
+	s.resume, s.resumeAt, h.reader = h.reader, h.next, nil
+}
+
+func (s *Shard) dropResume() {
+	if s.resume != nil {
+		s.resume.Close()
+		s.resume = nil
+	}
 }
 
 // endHealing lets go of the hidden panes. The caller holds the lock.
@@ -77,7 +96,9 @@ func (s *Shard) endHealing() {
 		return
 	}
 	s.healing = nil
-	h.reader.Close()
+	if h.reader != nil {
+		h.reader.Close()
+	}
 	s.hold(-h.size)
 	s.view.views.hidden.set(&s.hiddenAt, 0)
 	s.replayed.Store(0)

@@ -41,8 +41,10 @@ type Shard struct {
 	owing    bool     // the ledger differs from the store's
 	struck   []uint64 // samples that the store still holds
 	reader   *eventlog.Reader
-	healing  *healing  // nil: nothing is being paid
-	retry    time.Time // when to heal again after a failure
+	healing  *healing         // nil: nothing is being paid
+	resume   *eventlog.Reader // of a healing that was folded half-way; nil: none
+	resumeAt uint64           // the record that it gives next
+	retry    time.Time        // when to heal again after a failure
 	control  control
 	dirtyAt  int64 // what of the shard was counted as dirty last
 	hiddenAt int64 // and as hidden
@@ -148,6 +150,7 @@ func (s *Shard) clear() {
 	s.pending, s.pendingAt, s.dropped, s.swept = nil, 0, nil, sweep{}
 	s.gone, s.broadest = map[paneID]bool{}, 0
 	s.endHealing()
+	s.dropResume()
 	s.ledger, _ = shedding.NewLedger(s.view.views.limits) // Open has checked the limits
 	s.samples, s.struck, s.owing = map[uint64]*sample{}, nil, false
 	s.spans, s.order, s.names = map[spanID]*span{}, nil, map[string]*name{}

@@ -33,6 +33,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 )
 
 // storeFormat is the version of everything in the store.
@@ -102,6 +103,11 @@ func storeOptions(memory int64) *pebble.Options {
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	o.Levels[0].IndexBlockSize = 256 << 10
 	o.Levels[0].BlockSize = 2 << 10
+	for i := range len(o.Levels) - 1 { // what is rewritten soon is not worth compressing
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	}
+	o.Levels[len(o.Levels)-1].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+	o.L0CompactionThreshold = 8
 	for i := range o.TargetFileSizes {
 		o.TargetFileSizes[i] = storeTable
 	}

@@ -115,7 +115,8 @@ type Views struct {
 	hidden     parts        // those of hidden ones
 	relieving  sync.Mutex
 
-	committing sync.Mutex // held by the shard that commits while it runs
+	committing sync.Mutex    // held by the shard that commits while it runs
+	folding    chan struct{} // holds an element for each shard that folds, up to its capacity
 
 	changing sync.Mutex // one change of views at a time; taken before mu
 
@@ -172,6 +173,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override,
 		progress: newProgress(), processors: newProcessors(c.Processors), turns: newTurns(runtime.GOMAXPROCS(0)), views: map[string]*View{},
+		folding: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if v.clock == nil {
 		v.clock = time.Now
