@@ -15,6 +15,7 @@ import (
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
 	"sketchlog/shedding"
+	"sketchlog/sketches"
 )
 
 // lockedEvents is how many events are applied before readers get their turn:
@@ -233,6 +234,9 @@ func (s *Shard) applyGroups() error {
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
+		if i%window == 0 && !counted {
+			w.touch(i)
+		}
 		if counted {
 			w.key = w.keys.AppendTuple(w.key[:0], g.first)
 		}
@@ -262,6 +266,21 @@ func (s *Shard) applyGroups() error {
 		}
 	}
 	return nil
+}
+
+// window is how many groups' panes are fetched into the processor's caches
+// together: it can wait for some twenty lines at once.
+const window = 32
+
+// touch reads what Apply will read first of the panes of the groups from one on.
+func (w *batchWork) touch(from int) {
+	w.panes = w.panes[:0]
+	for i := range w.groups[from:min(from+window, len(w.groups))] {
+		if c := w.groups[from+i].cell; c != nil {
+			w.panes = append(w.panes, c.pane)
+		}
+	}
+	sketches.Touch(w.panes)
 }
 
 // applyPart hands rows of a group to its pane.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"sketchlog/ingest/event"
+	"sketchlog/shedding"
 )
 
 // The index of cells does what a map does, also where hashes collide.
@@ -70,4 +73,43 @@ func BenchmarkCells(b *testing.B) {
 	if missing > 0 {
 		b.Fatal(missing)
 	}
+}
+
+// BenchmarkApplyManyKeys applies records of 10,000 events to the panes of half a
+// million keys, all in memory, where every event is of another key.
+func BenchmarkApplyManyKeys(b *testing.B) {
+	const records, rows, keys = 50, 10_000, 500_000
+	random := rand.New(rand.NewPCG(1, 1))
+	batches := make([]*event.Batch, records)
+	for i := range batches {
+		events := make([]testEvent, rows)
+		for j := range events {
+			events[j] = testEvent{time: int64(i), fields: map[string]any{"key": fmt.Sprintf("key-%d", random.IntN(keys)), "item": random.IntN(3)}}
+		}
+		batches[i] = batchOf(b, events)
+	}
+	t := &testing.T{}
+	streams := newTestStreams(t)
+	streams.make("s", 1)
+	store, err := OpenStore(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	shard := benchmarkShard(b, store, streams, `{"stream": "s", "by": ["key"], "max_keys": 1000000, "sketches": {"d": {"kind": "hll", "of": "item"}, "often": {"kind": "countmin", "of": "item"}}}`)
+	offset := uint64(0)
+	pass := func() {
+		for _, batch := range batches {
+			offset++
+			if err := shard.apply(entryOf(offset, batch), shedding.Full); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	pass() // makes the panes
+	b.ReportAllocs()
+	for b.Loop() {
+		pass()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records*rows), "ns/event")
 }

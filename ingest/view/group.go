@@ -53,9 +53,10 @@ type batchWork struct {
 	by      []*event.Column
 	key     []byte
 
-	keyBytes []byte   // the keys of the groups, one after another
-	homes    []*span  // by span; nil: there is none yet
-	want     []wanted // groups whose pane is not in memory
+	keyBytes []byte           // the keys of the groups, one after another
+	homes    []*span          // by span; nil: there is none yet
+	panes    []*sketches.Pane // of a window of groups
+	want     []wanted         // groups whose pane is not in memory
 
 	ones   []uint64
 	sorted gathered
@@ -255,6 +256,7 @@ func (w *batchWork) release() {
 	clear(w.sorted.rows.Items)
 	clear(w.groups) // and of panes
 	clear(w.homes)
+	clear(w.panes)
 }
 
 // keyOf returns the key of a group that was located.

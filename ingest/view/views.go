@@ -173,7 +173,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override,
 		progress: newProgress(), processors: newProcessors(c.Processors), turns: newTurns(runtime.GOMAXPROCS(0)), views: map[string]*View{},
-		folding: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		folding: make(chan struct{}, cmp.Or(c.Processors, runtime.GOMAXPROCS(0))),
 	}
 	if v.clock == nil {
 		v.clock = time.Now
