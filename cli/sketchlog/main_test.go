@@ -213,7 +213,7 @@ func TestSettings(t *testing.T) {
 		}
 		return path
 	}
-	defaults := settings{Data: "./sketchlog-data", Listen: "127.0.0.1:7600", NATS: "embedded", Memory: "25%"}
+	defaults := settings{Data: "./sketchlog-data", Listen: "127.0.0.1:7600", NATS: "embedded", Memory: "50%"}
 	for _, c := range []struct {
 		name, path, flags string
 		want              settings
@@ -221,9 +221,9 @@ func TestSettings(t *testing.T) {
 	}{
 		{"nothing", "/nowhere/sketchlog.yaml", "", defaults, ""},
 		{"a missing file that is named", "/nowhere/sketchlog.yaml", "--config x", settings{}, "no such file"},
-		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1", "25%", ""}, ""},
+		{"flags alone", "/nowhere/sketchlog.yaml", "--data d --nats nats://n:1", settings{"d", defaults.Listen, "nats://n:1", "50%", ""}, ""},
 		{"a file", file("data: fd\nlisten: 127.0.0.1:1\nnats: nats://f:1\nmemory: 1GiB\npprof: 127.0.0.1:6060\n"), "", settings{"fd", "127.0.0.1:1", "nats://f:1", "1GiB", "127.0.0.1:6060"}, ""},
-		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded", "25%", ""}, ""},
+		{"flags win", file("data: fd\nlisten: 127.0.0.1:1\n"), "--data d --listen 127.0.0.1:2", settings{"d", "127.0.0.1:2", "embedded", "50%", ""}, ""},
 		{"a flag that says the default wins", file("nats: nats://f:1\n"), "--nats embedded", defaults, ""},
 		{"an empty file", file(""), "", defaults, ""},
 		{"a comment", file("# nothing\n"), "", defaults, ""},

@@ -5,7 +5,7 @@ package main
 //
 //	outside the heap    the program itself, stacks          48 MiB
 //	in the heap         the store's cache and memtables     a tenth of all, 12 MiB to 512 MiB
-//	                    panes of views                      a sixth of all
+//	                    panes of views                      a sixth of all, up to a third
 //	                    newest events, of all partitions    a thirty-second
 //	                    events waiting for the log          the same, up to 128 MiB
 //	                    requests being read, the log,
@@ -13,7 +13,8 @@ package main
 //
 // Go's collector lets a heap grow to twice what is in use, unless that passes its
 // limit; then it runs more often. What is in use fills about two thirds of the
-// heap at most, so that it need not run all the time.
+// heap at most, so that it need not run all the time. What everything but panes takes
+// hardly grows with what is given, so that of more memory they get a larger share.
 
 import (
 	"runtime/debug"
@@ -38,7 +39,7 @@ const programMemory = 48 << 20
 func planMemory(total int64) memoryPlan {
 	return memoryPlan{
 		heap:  max(total-programMemory, total/2),
-		panes: total / 6,
+		panes: max(total/6, total/3-128<<20),
 		tails: total / 32,
 		queue: min(max(total/32, 8<<20), 128<<20),
 		store: min(max(total/10, 12<<20), 512<<20),

@@ -54,7 +54,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 			err = errors.Join(err, n.close())
 		}
 	}()
-	total := view.TotalMemory() / 4
+	total := view.TotalMemory() / 2
 	if c.Memory != "" {
 		if total, err = parseMemory(c.Memory, view.TotalMemory()); err != nil {
 			return n, err

@@ -16,7 +16,7 @@ import (
 const (
 	shedViews = 16
 	shedKeys  = 40
-	shedKills = 4
+	shedKills = 3
 	shedBody  = 4000 // events a request
 )
 

@@ -21,12 +21,19 @@ import (
 // When memory was short before the entry had been read to its end, then what has
 // been read is folded, and the rest is owed as an entry of its own, of which
 // nothing is kept: the sample is of the whole entry and goes.
-func (s *Shard) fold() error {
+//
+// No more shards fold at a time than there are processors, for what a fold reads takes
+// memory. One that would be too many does not wait, for it may have new records to
+// take, and is told so: folded is false and nothing has changed.
+func (s *Shard) fold() (folded bool, err error) {
 	h := s.healing
-	// No more at a time than there are processors: what a fold reads takes memory.
 	gate := s.view.views.folding
-	gate <- struct{}{}
-	defer func() { <-gate }()
+	select {
+	case gate <- struct{}{}:
+		defer func() { <-gate }()
+	default:
+		return false, nil
+	}
 	s.working.Lock()
 	defer s.working.Unlock()
 	places, stored, err := s.locateHidden(h)
@@ -39,7 +46,7 @@ func (s *Shard) fold() error {
 		err = s.strike(h)
 	}
 	if err != nil {
-		return fmt.Errorf("fold entry %d: %w", h.entry.Number, err)
+		return true, fmt.Errorf("fold entry %d: %w", h.entry.Number, err)
 	}
 	s.dropSample(h.entry.Number)
 	if len(h.runs) > 0 {
@@ -52,7 +59,7 @@ func (s *Shard) fold() error {
 	t.repeated += h.tally.repeated
 	s.endHealing()
 	s.owing, s.unsaved = true, true
-	return nil
+	return true, nil
 }
 
 // locateHidden finds the spans that cover the hidden panes now: coarser ones where

@@ -104,29 +104,29 @@ func (s *Shard) endHealing() {
 	s.replayed.Store(0)
 }
 
-// heal replays a slice and folds what is ready. The log's errors are returned as
-// errHealing: they concern the past alone. After any other the shard has to be
-// loaded again.
-func (s *Shard) heal(ctx context.Context) error {
+// heal replays a slice and folds what is ready, and tells whether it got on. The log's
+// errors are returned as errHealing: they concern the past alone. After any other the
+// shard has to be loaded again.
+func (s *Shard) heal(ctx context.Context) (healed bool, err error) {
 	if s.healing == nil {
 		if err := s.startHealing(); err != nil || s.healing == nil {
-			return err
+			return false, err
 		}
 	}
 	h := s.healing
 	for events := 0; events < sliceEvents && len(h.runs) > 0 && !s.crowded(); {
 		e, err := h.reader.Next(ctx)
 		if err != nil {
-			return errors.Join(errHealing, err)
+			return false, errors.Join(errHealing, err)
 		}
 		rows, err := s.replay(e)
 		if err != nil {
-			return errors.Join(errHealing, err)
+			return false, errors.Join(errHealing, err)
 		}
 		events += rows + 1
 	}
 	if len(h.runs) > 0 && !s.crowded() {
-		return nil
+		return true, nil
 	}
 	return s.fold()
 }

@@ -144,11 +144,11 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 }
 
 // full tells whether panes that are not committed take so much memory that the
-// commit must not wait: a sixteenth, which also bounds what one commit writes; or over
-// a quarter of it in all shards together, and this one has as much as the others or more.
+// commit must not wait: an eighth, which also bounds what one commit writes; or over
+// half of it in all shards together, and this one has as much as the others or more.
 func (s *Shard) full() bool {
 	v := s.view.views
-	return s.pendingAt >= v.memory/16 || v.dirty.above(v.memory/4, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
+	return s.pendingAt >= v.memory/8 || v.dirty.above(v.memory/2, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
 }
 
 // commitInTurn commits unless another shard does, and tells whether it has. All
@@ -206,7 +206,7 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 	if !s.pays() {
 		if s.healing != nil && s.crowded() {
 			// It is not given time, perhaps for want of memory, of which it holds some.
-			return true, s.fold()
+			return s.fold()
 		}
 		return false, nil
 	}
@@ -214,7 +214,7 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		return false, nil
 	}
 	began := v.clock()
-	err = s.heal(ctx)
+	paid, err = s.heal(ctx)
 	v.turns.done()
 	took := max(v.clock().Sub(began), 0)
 	s.control.allowance -= took
@@ -226,7 +226,7 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		s.retry = now.Add(healerPatience)
 		return false, nil
 	}
-	return true, err
+	return paid, err
 }
 
 // lookEvery is how often a shard that owes something looks at what the log has
