@@ -53,8 +53,9 @@ func (b *Batch) AppendBinary(dst []byte) []byte {
 	dst = appendInts(dst, b.Times)
 	dst = closeSection(dst, at)
 
-	w := columnWriter{b: b}
-	dst = w.appendColumns(dst)
+	w := columnWriters.Get().(*columnWriter)
+	dst = w.appendColumns(dst, b)
+	w.release()
 
 	sum := crc32.Checksum(dst[start:], castagnoli)
 	return binary.BigEndian.AppendUint32(append(dst, checksumTag), sum)

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math"
+	"sync"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -33,27 +34,39 @@ func tallyKinds(ks []Kind) (t tally) {
 	return t
 }
 
-// columnWriter encodes the columns of one batch.
+// columnWriter encodes the columns of one batch. Its memory serves one batch after another.
 type columnWriter struct {
 	b         *Batch
 	timeTexts int
+	tallies   []tally
 	ints      []uint64
 	strings   stringWriter
 }
 
-func (w *columnWriter) appendColumns(dst []byte) []byte {
-	tallies := make([]tally, len(w.b.Columns))
+var columnWriters = sync.Pool{New: func() any { return new(columnWriter) }}
+
+// release gives the writer back, unless it has grown to more than common batches need.
+func (w *columnWriter) release() {
+	const most = 1 << 20
+	w.b = nil
+	if cap(w.ints)+cap(w.strings.table)+cap(w.strings.entries) <= most {
+		columnWriters.Put(w)
+	}
+}
+
+func (w *columnWriter) appendColumns(dst []byte, b *Batch) []byte {
+	w.b, w.timeTexts, w.tallies = b, 0, w.tallies[:0]
 	n := 0
-	for i := range w.b.Columns {
-		tallies[i] = tallyKinds(w.b.Columns[i].Kinds)
-		if tallies[i][Null] < len(w.b.Times) {
+	for i := range b.Columns {
+		w.tallies = append(w.tallies, tallyKinds(b.Columns[i].Kinds))
+		if w.tallies[i][Null] < len(b.Times) {
 			n++
 		}
 	}
 	dst = msgp.AppendArrayHeader(dst, uint32(n))
-	for i := range w.b.Columns {
-		if tallies[i][Null] < len(w.b.Times) {
-			dst = w.appendColumn(dst, &w.b.Columns[i], &tallies[i])
+	for i := range b.Columns {
+		if w.tallies[i][Null] < len(b.Times) {
+			dst = w.appendColumn(dst, &b.Columns[i], &w.tallies[i])
 		}
 	}
 	return dst
