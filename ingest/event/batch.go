@@ -49,6 +49,7 @@ type Column struct {
 	// row is no string). Appending to the column drops both.
 	entries []uint64
 	codes   []uint16
+	gaps    bool // some rows are no strings
 }
 
 // Segment is a run of rows that came with one request, in order.
@@ -150,7 +151,7 @@ func (c *Column) truncate(rows int) {
 		c.Bytes = c.Bytes[:0]
 	}
 	c.Kinds, c.Bits = c.Kinds[:rows], c.Bits[:rows]
-	c.entries, c.codes = nil, nil
+	c.entries, c.codes, c.gaps = nil, nil, false
 }
 
 // pad makes the column rows long with nulls.
@@ -214,7 +215,7 @@ func (b *Batch) Reset() {
 // more rows included.
 func (b *Batch) Bytes() int {
 	const column, segment = 160, 48
-	n := 200 + 8*cap(b.Times) + segment*len(b.Segments) + 8*len(b.Times)*b.cache.entries()
+	n := 200 + 8*cap(b.Times) + segment*len(b.Segments) + len(b.Times)*b.cache.bytes()
 	for i := range b.Columns {
 		c := &b.Columns[i]
 		n += column + len(c.Name) + cap(c.Kinds) + 8*cap(c.Bits) + cap(c.Bytes) + 8*len(c.entries) + 2*len(c.codes)

@@ -142,7 +142,11 @@ func (w *columnWriter) appendStringValues(dst []byte, c *Column, t *tally) []byt
 			return append(dst, stringsTimeSeconds)
 		}
 	}
-	return w.strings.append(dst, c, w.b.Hashes([]string{c.Name}), t[String])
+	dst, coded := w.strings.append(dst, c, w.b.Hashes([]string{c.Name}), t[String])
+	if coded && t[String] == len(c.Kinds) && c.codes == nil {
+		w.b.cache.code(c.Name, w.strings.codes, len(w.strings.entries))
+	}
+	return dst
 }
 
 // appendKinds appends a section of kinds: uniform, else as runs or packed, whichever

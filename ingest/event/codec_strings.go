@@ -32,14 +32,15 @@ type stringWriter struct {
 }
 
 // append appends the section of the n strings of a column, whose item hashes are given.
+// coded says whether it is a dictionary; codes then holds the code of each.
 //
 // The dictionary is taken when it is built to the end and smaller than the plain form. It
 // is given up when more than three of four strings were new at 512, 1024, 2048 … strings,
 // or at 65,536 entries. The rule looks at nothing but the strings, so the same rows always
 // give the same record.
-func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) []byte {
+func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) (out []byte, coded bool) {
 	if w.build(c, hashes, n) && w.size(c) < plainSize(c) {
-		return w.appendDictionary(dst, c)
+		return w.appendDictionary(dst, c), true
 	}
 	dst = append(dst, stringsPlain)
 	for row, kind := range c.Kinds {
@@ -52,7 +53,7 @@ func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) []b
 			dst = append(dst, c.text(c.Bits[row])...)
 		}
 	}
-	return dst
+	return dst, false
 }
 
 // build makes the dictionary; false when it was given up.
@@ -264,6 +265,6 @@ func setCodes(c *Column, entries []uint64, packed []byte, width int) string {
 		c.Bits[row], codes[row] = entries[code], code
 		i++
 	}
-	c.entries, c.codes = entries, codes
+	c.entries, c.codes, c.gaps = entries, codes, i < len(codes)
 	return ""
 }

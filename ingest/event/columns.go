@@ -14,8 +14,16 @@ import (
 // hashCache holds the hashes that were asked for. Every view of a stream asks the same
 // shared batch, mostly for the same few fields.
 type hashCache struct {
-	mu   sync.Mutex
-	held []*hashedFields
+	mu    sync.Mutex
+	held  []*hashedFields
+	coded []codedField
+}
+
+// codedField is the dictionary that the encoder made of a field of strings.
+type codedField struct {
+	field   string
+	codes   []uint16 // by row
+	entries int
 }
 
 // hashedFields is one list of fields and its hashes.
@@ -27,10 +35,49 @@ type hashedFields struct {
 
 // drop forgets everything; for the batch's writer only.
 func (c *hashCache) drop() {
-	if len(c.held) > 0 {
+	if len(c.held)+len(c.coded) > 0 {
 		clear(c.held)
-		c.held = c.held[:0]
+		clear(c.coded)
+		c.held, c.coded = c.held[:0], c.coded[:0]
 	}
+}
+
+// code keeps a copy of the codes of a field.
+func (c *hashCache) code(field string, codes []uint16, entries int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.coded {
+		if c.coded[i].field == field {
+			return
+		}
+	}
+	c.coded = append(c.coded, codedField{field, slices.Clone(codes), entries})
+}
+
+// codesOf returns the codes of a field and the number of entries; nil when there are none.
+func (c *hashCache) codesOf(field string) ([]uint16, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.coded {
+		if c.coded[i].field == field {
+			return c.coded[i].codes, c.coded[i].entries
+		}
+	}
+	return nil, 0
+}
+
+// Codes numbers the values of a field where every row holds a string and the batch's
+// record has a dictionary of them: rows have the same code if they hold the same string.
+// Codes lie below entries. They are nil for any other field, and for a batch that was
+// neither encoded nor decoded; they are shared and must not be changed. Safe for
+// concurrent callers.
+func (b *Batch) Codes(field string) (codes []uint16, entries int) {
+	if c := b.Column(field); c == nil || c.codes != nil && c.gaps {
+		return nil, 0
+	} else if c.codes != nil {
+		return c.codes, len(c.entries)
+	}
+	return b.cache.codesOf(field)
 }
 
 // of returns the entry of a list of fields, which may not be computed yet.
@@ -47,11 +94,11 @@ func (c *hashCache) of(fields []string) *hashedFields {
 	return h
 }
 
-// entries returns how many lists of fields are held.
-func (c *hashCache) entries() int {
+// bytes returns how many bytes are held for each row.
+func (c *hashCache) bytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.held)
+	return 8*len(c.held) + 2*len(c.coded)
 }
 
 // Hashes returns the item hashes of a list of fields, one a row; they equal HashItem of

@@ -49,7 +49,7 @@ func grownTo[T any](s []T, n, all int) []T {
 
 // gather appends rows of another column, and takes memory for a column of room rows.
 func (c *Column) gather(from *Column, rows []int32, room int) {
-	c.entries, c.codes = nil, nil
+	c.entries, c.codes, c.gaps = nil, nil, false
 	before := len(c.Kinds)
 	c.Kinds = grownTo(c.Kinds, len(rows), room)[:before+len(rows)]
 	c.Bits = grownTo(c.Bits, len(rows), room)[:before+len(rows)]

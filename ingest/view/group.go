@@ -19,12 +19,12 @@ import (
 
 // group is the rows of one key and span in a batch.
 type group struct {
-	hash  uint64
-	first int32 // a row of it, which stands for the key
-	span  int32 // index into batchWork.spans
-	rows  int32 // how many
-	late  int32 // of them
-	end   int32 // of its part of the gathered columns
+	hash  uint64 // 0 where keys are numbered
+	first int32  // a row of it, which stands for the key
+	span  int32  // index into batchWork.spans
+	rows  int32  // how many
+	late  int32  // of them
+	end   int32  // of its part of the gathered columns
 
 	// What locate finds.
 	keyAt, keyEnd int // the key within batchWork.keyBytes
@@ -41,7 +41,9 @@ type batchWork struct {
 	spanOf []int32 // by selected row
 	late   []bool  // by selected row
 	spans  []spanID
-	hashes []uint64 // of keys, by row of the batch; only to be read
+	hashes []uint64 // of keys, by row of the batch; only to be read; nil with codes
+	codes  []uint16 // of keys, by row of the batch, if the batch numbers them; only to be read
+	coded  int      // above all codes
 	mixed  []uint64 // room for hashes of several fields
 
 	sampled [][]uint64 // hashes of the columns that are sampled by item
@@ -87,7 +89,7 @@ func mix(x uint64) uint64 {
 const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio, odd
 
 // hashKeys hashes each row's key from the hashes of its fields, which the
-// batch keeps for all views. Equal keys have equal hashes; different ones are
+// batch keeps for all views, or finds that keys are numbered already. Equal keys have equal hashes; different ones are
 // told apart by their values.
 func (w *batchWork) hashKeys(b *event.Batch, by []string) {
 	w.by = w.by[:0]
@@ -96,7 +98,10 @@ func (w *batchWork) hashKeys(b *event.Batch, by []string) {
 	}
 	w.keys = b.Items(by)
 	if len(by) == 1 {
-		w.hashes = b.Hashes(by)
+		// Fast path: keys that are numbered need no hashes. Many spans would make a large table of them.
+		if w.codes, w.coded = b.Codes(by[0]); w.codes == nil || w.coded*len(w.spans) > 4*b.Rows() {
+			w.codes, w.hashes = nil, b.Hashes(by)
+		}
 		return
 	}
 	w.mixed = grown(w.mixed, b.Rows())
@@ -136,6 +141,10 @@ func (w *batchWork) group() {
 	n := len(w.rows)
 	w.groups = w.groups[:0]
 	w.groupOf = grown(w.groupOf, n)
+	if w.codes != nil {
+		w.groupCodes()
+		return
+	}
 	size := 1 << bits.Len(uint(2*n))
 	w.slots = grown(w.slots, size)
 	clear(w.slots)
@@ -147,6 +156,26 @@ func (w *batchWork) group() {
 		w.groups[g].rows++
 		if w.late[i] {
 			w.groups[g].late++
+		}
+	}
+}
+
+// groupCodes is group where keys are numbered: span and code are the place in the table.
+func (w *batchWork) groupCodes() {
+	w.slots = grown(w.slots, w.coded*len(w.spans))
+	clear(w.slots)
+	spanOf, late, groupOf := w.spanOf[:len(w.rows)], w.late[:len(w.rows)], w.groupOf[:len(w.rows)]
+	for i, row := range w.rows {
+		slot := &w.slots[int(spanOf[i])*w.coded+int(w.codes[row])]
+		if *slot == 0 {
+			w.groups = append(w.groups, group{first: row, span: spanOf[i]})
+			*slot = int32(len(w.groups))
+		}
+		groupOf[i] = *slot - 1
+		g := &w.groups[*slot-1]
+		g.rows++
+		if late[i] {
+			g.late++
 		}
 	}
 }
@@ -250,7 +279,7 @@ func (s *gathered) part(from, to int32, late int) *sketches.Rows {
 
 // release lets go of what belongs to the batch.
 func (w *batchWork) release() {
-	w.keys, w.hashes = nil, nil
+	w.keys, w.hashes, w.codes = nil, nil, nil
 	clear(w.by)
 	clear(w.sorted.items)
 	clear(w.sorted.rows.Items)

@@ -17,14 +17,24 @@ import (
 func TestGroupAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	values := []any{nil, "a", "b", 1, 2.5, true, "", "a\x00"}
-	for _, by := range [][]string{{}, {"x"}, {"x", "y"}, {"nowhere"}, {"y", "nowhere", "x"}} {
-		for range 20 {
+	names, numbered := []string{"a", "b", "cc", "", "a\x00b"}, 0
+	for _, by := range [][]string{{}, {"x"}, {"x", "y"}, {"nowhere"}, {"y", "nowhere", "x"}, {"name"}} {
+		for round := range 30 {
 			n := r.IntN(200)
 			events := make([]testEvent, n)
 			for i := range events {
-				events[i] = testEvent{time: int64(i), fields: map[string]any{"x": values[r.IntN(len(values))], "y": values[r.IntN(len(values))], "w": r.IntN(5) - 1}}
+				events[i] = testEvent{time: int64(i), fields: map[string]any{"x": values[r.IntN(len(values))], "y": values[r.IntN(len(values))], "w": r.IntN(5) - 1, "name": names[r.IntN(len(names))]}}
 			}
 			b := batchOf(t, events)
+			// As it comes from a request, as an appender leaves it, and as it is read from the log.
+			if record := b.AppendBinary(nil); round%3 == 2 {
+				var err error
+				if b, err = event.DecodeBatch(record); err != nil {
+					t.Fatal(err)
+				}
+			} else if round%3 == 0 {
+				b = batchOf(t, events)
+			}
 			w := batchWork{spans: []spanID{{0, 10}, {10, 10}, {20, 10}}}
 			type at struct {
 				span int32
@@ -48,6 +58,9 @@ func TestGroupAgainstMap(t *testing.T) {
 				}
 			}
 			w.hashKeys(b, by)
+			if w.codes != nil {
+				numbered++
+			}
 			w.group()
 			d, err := ParseDefinition([]byte(`{"stream": "s", "sketches": {"a": {"kind": "hotlist", "of": "x", "weight": "w"}, "b": {"kind": "decay", "of": "w", "factor": 0.5}}}`))
 			if err != nil {
@@ -76,6 +89,37 @@ func TestGroupAgainstMap(t *testing.T) {
 			}
 		}
 	}
+	if numbered < 10 {
+		t.Errorf("keys were numbered %d times: the fast path was hardly tested", numbered)
+	}
+}
+
+// BenchmarkGroup groups batches by key and minute and gathers the columns of six
+// sketches, without applying them.
+func BenchmarkGroup(b *testing.B) {
+	const rows = 5000
+	d, err := ParseDefinition([]byte(`{"stream": "s", "by": ["key"], "sketches": {
+		"distinct": {"kind": "hll", "of": "item"}, "hot": {"kind": "hotlist", "of": "item", "weight": "value"}, "recent": {"kind": "decay", "of": "value", "half_life": "10m"}}}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := newPlan(&d)
+	if err != nil {
+		b.Fatal(err)
+	}
+	batches := benchmarkBatches(b, 8, rows)
+	w := batchWork{spans: []spanID{{0, 10}}, spanOf: make([]int32, rows), late: make([]bool, rows)}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, batch := range batches {
+			w.rows = w.filter.appendRows(w.rows[:0], nil, batch)
+			w.hashKeys(batch, p.by)
+			w.group()
+			w.gather(batch, p, 7)
+			w.release()
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(batches)*rows), "ns/event")
 }
 
 func TestWeightsAndValues(t *testing.T) {
