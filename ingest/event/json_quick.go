@@ -2,14 +2,20 @@ package event
 
 // The fast path of JSON objects.
 
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+)
+
 // quickFields reads the fields from the name at b[i] on for as long as they are the ones expected, in plain form, and
 // each is followed by a comma or the object's end. It leaves i at the first name that it does not take, and says whether
 // it read the object to its end.
 func (j *jsonReader) quickFields() (closed bool) {
-	b, r, i := j.b, j.r, j.i
+	b, r, i, took := j.b, j.r, j.i, 0
 	hints, columns := j.quick.expected(r)
-	took := 0
-	for ; took < len(hints) && took < len(columns); took++ {
+	for took < len(hints) && took < len(columns) {
 		h, c := &hints[took], &columns[took]
 		if !h.at(b, i) || len(c.Kinds) != r.build.rows {
 			break
@@ -18,32 +24,18 @@ func (j *jsonReader) quickFields() (closed bool) {
 		if b[at] == ' ' { // as many writers do it
 			at++
 		}
-		kind, value, length := String, uint64(0), 0
-		switch lead := b[at]; {
-		case lead == '"':
-			if length = c.quoted(b, at+1); length > r.limits.StringBytes {
-				length = -1
-			}
-			at += length + 2
-		case lead == '-' || isDigit(lead):
-			kind, value, at = plainNumber(b, at)
-		default:
-			kind, at = plainWord(b, at)
+		if b[at] == '"' {
+			at = c.takeQuoted(b, at+1, r.limits.StringBytes)
+		} else {
+			at = c.takeScalar(b, at)
 		}
-		if at < i || length < 0 || at+1 >= len(b) || b[at] != ',' && b[at] != '}' {
+		if at < 0 || h.time && !r.timeIn(c) {
 			break
 		}
-		if h.time && !r.setTime(kind, value, b[at-1-length:at-1]) {
-			break
-		}
-		if kind == String {
-			value = c.keep(length)
-		}
-		c.Kinds, c.Bits = append(c.Kinds, kind), append(c.Bits, value)
+		took++
 		i = at + 1
 		if b[at] == '}' {
 			closed = true
-			took++
 			break
 		}
 		if b[i] == ' ' {
@@ -53,6 +45,61 @@ func (j *jsonReader) quickFields() (closed bool) {
 	j.i = i
 	r.took(took)
 	return closed
+}
+
+// takeQuoted appends the string whose content begins at b[at], of at most so many bytes, to the column, and returns the
+// place of the comma or bracket behind it, which is not the last byte; negative where the general path must look at it.
+//
+// Words are copied whole: what is copied past the end of the string is overwritten by the next one.
+func (c *Column) takeQuoted(b []byte, at, most int) int {
+	from := len(c.Bytes)
+	if from > math.MaxUint32-len(b) {
+		return -1 // as in addText
+	}
+	room := c.Bytes[from:cap(c.Bytes)]
+	high := uint64(0)
+	for k := 0; k <= len(room)-8; k += 8 {
+		if at+k > len(b)-16 {
+			return -1
+		}
+		w := word(b, at+k)
+		putWord(room, k, w)
+		// As in plainRun.
+		quotes, slashes := w^(ones*'"'), w^(ones*'\\')
+		found := ((w-ones*0x20)&^w | (quotes-ones)&^quotes | (slashes-ones)&^slashes) & highs
+		if found == 0 {
+			high |= w
+			continue
+		}
+		n := bits.TrailingZeros64(found) / 8
+		high |= w & (1<<(8*uint(n)&63) - 1)
+		n += k
+		end := at + n + 1
+		if b[end-1] != '"' || b[end] != ',' && b[end] != '}' || n > most || high&highs != 0 && !utf8.Valid(b[at:at+n]) {
+			return -1
+		}
+		c.Bytes = c.Bytes[:from+n]
+		c.push(String, uint64(from)<<32|uint64(n))
+		return end
+	}
+	c.Bytes = slices.Grow(c.Bytes, len(room)+256)
+	return -1
+}
+
+// takeScalar is takeQuoted for numbers, booleans and null.
+func (c *Column) takeScalar(b []byte, at int) int {
+	var kind Kind
+	var value uint64
+	if lead := b[at]; lead == '-' || isDigit(lead) {
+		kind, value, at = plainNumber(b, at)
+	} else {
+		kind, at = plainWord(b, at)
+	}
+	if at < 0 || at >= len(b)-1 || b[at] != ',' && b[at] != '}' {
+		return -1
+	}
+	c.push(kind, value)
+	return at
 }
 
 // plainWord reads true, false or null at b[at] and gives where it ends; negative where the general path must look at it.

@@ -29,23 +29,24 @@ func (m *msgpackReader) quickFields(n uint32) (left uint32) {
 		if !h.at(b, i) || len(c.Kinds) != r.build.rows {
 			break
 		}
-		at := i + len(h.text) // less than eight bytes from the end
-		kind, value, end := Null, uint64(0), 0
+		at := i + len(h.text) // more than eight bytes from the end
 		if length, from := packedText(b, at); length >= 0 {
-			if length > r.limits.StringBytes || !c.counted(b, from, length) {
+			if !c.takeCounted(b, from, length, r.limits.StringBytes) {
 				break
 			}
-			if end = from + length; h.time && !r.setTime(String, 0, b[from:end]) {
-				break
-			}
-			kind, value = String, c.keep(length)
+			at = from + length
 		} else {
-			if kind, value, end = packedScalar(b, at); end < 0 || h.time && !r.setTime(kind, value, nil) {
+			var kind Kind
+			var value uint64
+			if kind, value, at = packedScalar(b, at); at < 0 {
 				break
 			}
+			c.push(kind, value)
 		}
-		c.Kinds, c.Bits = append(c.Kinds, kind), append(c.Bits, value)
-		i = end
+		if h.time && !r.timeIn(c) {
+			break
+		}
+		i = at
 		n--
 	}
 	m.b = b[i:]

@@ -97,21 +97,29 @@ func (r *rows) took(n int) {
 	r.build.set += n
 }
 
-// setTime notes the event time from a value; false when it is none, which the general path tells.
-func (r *rows) setTime(kind Kind, value uint64, text []byte) bool {
-	var t int64
-	ok := false
-	switch kind {
-	case Int:
-		t = int64(value)
-		ok = leastTime <= t && t <= greatestTime
-	case String:
-		t, ok = parseTime(text)
+// timeIn notes the event time from the value that a column has just been given; if it is none it takes the value back,
+// and the general path tells.
+func (r *rows) timeIn(c *Column) bool {
+	row := len(c.Kinds) - 1
+	kind, value := c.Kinds[row], c.Bits[row]
+	t, ok := int64(value), kind == Int && leastTime <= int64(value) && int64(value) <= greatestTime
+	if kind == String {
+		t, ok = parseTime(c.text(value))
 	}
 	if ok {
 		r.when, r.stamp = t, stampGood
+		return true
 	}
-	return ok
+	if kind == String {
+		c.Bytes = c.Bytes[:value>>32]
+	}
+	c.Kinds, c.Bits = c.Kinds[:row], c.Bits[:row]
+	return false
+}
+
+// push appends a row.
+func (c *Column) push(kind Kind, bits uint64) {
+	c.Kinds, c.Bits = append(c.Kinds, kind), append(c.Bits, bits)
 }
 
 // word reads eight bytes at b[i], as binary.LittleEndian.Uint64 of b[i:] does, with one check of bounds and no slice.
@@ -135,51 +143,16 @@ const (
 	highs = 0x8080808080808080
 )
 
-// quoted copies the JSON string whose content begins at b[at] behind the end of c.Bytes, where it does not count yet, and
-// returns its length; negative where the general path must look at it.
-//
-// Words are copied whole: what is copied past the end of the string is overwritten by the next one.
-func (c *Column) quoted(b []byte, at int) int {
-	room := c.Bytes[len(c.Bytes):cap(c.Bytes)]
-	high := uint64(0)
-	for k := 0; ; k += 8 {
-		if at+k+8 > len(b) {
-			return -1
-		}
-		if k+8 > len(room) {
-			c.Bytes = slices.Grow(c.Bytes, len(room)+256)
-			return -1
-		}
-		w := word(b, at+k)
-		putWord(room, k, w)
-		// As in plainRun.
-		quotes, slashes := w^(ones*'"'), w^(ones*'\\')
-		found := ((w-ones*0x20)&^w | (quotes-ones)&^quotes | (slashes-ones)&^slashes) & highs
-		if found == 0 {
-			high |= w & highs
-			continue
-		}
-		n := bits.TrailingZeros64(found) / 8
-		if b[at+k+n] != '"' {
-			return -1
-		}
-		high |= w & highs & (1<<(8*n) - 1)
-		n += k
-		if high != 0 && !utf8.Valid(b[at:at+n]) {
-			return -1
-		}
-		return n
-	}
-}
-
-// counted is quoted for a string whose length is known.
-func (c *Column) counted(b []byte, at, n int) bool {
-	room := c.Bytes[len(c.Bytes):cap(c.Bytes)]
+// takeCounted appends the string of n bytes at b[at] to the column, of at most so many bytes; false where the general path
+// must look at it. It copies words as takeQuoted does.
+func (c *Column) takeCounted(b []byte, at, n, most int) bool {
+	from := len(c.Bytes)
+	room := c.Bytes[from:cap(c.Bytes)]
 	if n+8 > len(room) {
 		c.Bytes = slices.Grow(c.Bytes, len(room)+n+256)
 		return false
 	}
-	if at+n+8 > len(b) {
+	if at > len(b)-n-8 || n > most || from > math.MaxUint32-len(b) {
 		return false
 	}
 	high := uint64(0)
@@ -187,18 +160,16 @@ func (c *Column) counted(b []byte, at, n int) bool {
 		w := word(b, at+k)
 		putWord(room, k, w)
 		if n-k < 8 {
-			w &= 1<<(8*(n-k)) - 1
+			w &= 1<<(8*uint(n-k)&63) - 1
 		}
 		high |= w
 	}
-	return high&highs == 0 || utf8.Valid(b[at:at+n])
-}
-
-// keep makes the n bytes behind the end of c.Bytes a string of it and returns its bits.
-func (c *Column) keep(n int) uint64 {
-	at := len(c.Bytes)
-	c.Bytes = c.Bytes[:at+n]
-	return uint64(at)<<32 | uint64(n)
+	if high&highs != 0 && !utf8.Valid(b[at:at+n]) {
+		return false
+	}
+	c.Bytes = c.Bytes[:from+n]
+	c.push(String, uint64(from)<<32|uint64(n))
+	return true
 }
 
 // tens holds the powers of ten that a float64 holds exactly, as far as they are needed.
