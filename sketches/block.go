@@ -3,282 +3,253 @@ package sketches
 import (
 	"encoding/binary"
 	"math"
-	"slices"
+	"unsafe"
 )
 
 // A pane begins as one block of bytes, because most keys of a skewed stream
 // stay small and there are millions of them: slices of their own for each
 // table, sample and sum would cost more in headers and rounding than they hold.
 //
+//	headers    8 bytes a column: see section
 //	sums       sumBytes a decay sketch
 //	ignored    8 bytes a weighted sketch
-//	headers    4 bytes a column: entries u8, samples u8, item bytes u16
-//	columns    one after another:
-//	  entries  hash u64, count u32, weight sums u64 each; none without a table
-//	  items    one a entry: length u8, bytes; none where the plan keeps none
-//	  samples  position hash u64, number of the item u8
+//	sections   one a column that keeps anything:
+//	  marks    one byte of each entry's hash
+//	  log      one record an event, or a new item, in order:
+//	             sample  number of the item u8, position hash u64
+//	             item    length u8, bytes; only upon its first occurrence
+//	  gap
+//	  entries  hash u64, count u32, weight sums u64 each; the first one last
 //
-// In a block a reservoir holds all events of its column, and its items are the
-// table's. Numbers are little-endian. What does not fit (an item of 256 bytes,
+// Panes of many keys are bound by memory, and so the form is one of which an
+// event touches few cache lines: what is counted for every event and the marks
+// lie in the first one or two, the log grows up and the entries grow down
+// towards each other, and nothing ever moves but into a larger block. An item
+// is looked for by its mark, eight at a time, before any hash is read.
+//
+// Records have a sample where the column has a reservoir, and an item where
+// the plan keeps items. In a block a reservoir holds all events of its column. A
+// column without a table has no entries and no marks, and every event is a new item.
+// Numbers are little-endian. What does not fit (an item of 256 bytes,
 // a reservoir that overflows, more than blockLimit bytes) makes the pane wide;
 // which of the two a pane is never shows in its answers or its encoding. A
 // wide pane keeps sums and ignored in its block and the columns elsewhere.
 const (
+	headerBytes  = 8
 	sumBytes     = 24
 	ignoredBytes = 8
-	headerBytes  = 4
+	markGroup    = 8
 	sampleBytes  = 9
-	blockLimit   = 1536
+	countAt      = 8
+	weightsAt    = 12
 	blockItem    = math.MaxUint8
 	blockEntries = math.MaxUint8
 	blockCount   = math.MaxUint32
 )
 
-// blockPlan has the offsets of a layout's blocks.
-type blockPlan struct {
-	ignored, headers, columns int
+// blockSizes are those that blocks grow through. They are sizes that Go's
+// allocator has, so that nothing is rounded away, and far apart, because to
+// grow costs more than all else that is done for an event.
+var blockSizes = [...]int{96, 192, 416, 704, 1152, blockLimit}
+
+const blockLimit = 1536
+
+// firstShare is what a column gets of a new block, at least: room for an item or two.
+const firstShare = 48
+
+// block is a slice of bytes whose capacity is its length. A slice would be a
+// word longer, and a Pane longer than a cache line.
+type block struct {
+	first    *byte // nil: there is no block
+	size     uint32
+	log, low uint16 // where the column that was filled last goes on, for Touch
 }
 
+func blockOf(b []byte) block { return block{first: unsafe.SliceData(b), size: uint32(len(b))} }
+
+func (b block) bytes() []byte { return unsafe.Slice(b.first, b.size) }
+
+// blockPlan has the offsets of a layout's blocks.
+type blockPlan struct {
+	sums, ignored, sections int
+	fresh                   []byte // a new block to which events are to be added
+}
+
+// planBlock shares out a new block to the columns that keep anything. Where
+// they do not find room, it begins without any.
 func planBlock(l *Layout) blockPlan {
-	var b blockPlan
-	b.ignored = len(l.sums) * sumBytes
-	b.headers = b.ignored + len(l.weighted)*ignoredBytes
-	b.columns = b.headers + len(l.columns)*headerBytes
+	b := blockPlan{sums: len(l.columns) * headerBytes}
+	b.ignored = b.sums + len(l.sums)*sumBytes
+	b.sections = b.ignored + len(l.weighted)*ignoredBytes
+	b.fresh = make([]byte, b.sections)
+	kept := 0
+	for c := range l.columns {
+		if l.columns[c].kept() {
+			kept++
+		}
+	}
+	size := blockSize(b.sections + kept*firstShare)
+	if kept == 0 || size == 0 {
+		return b
+	}
+	share := (size - b.sections) / kept
+	b.fresh = make([]byte, b.sections+kept*share)
+	for c := range l.columns {
+		plan := &l.columns[c]
+		if !plan.kept() {
+			continue
+		}
+		s := section{column: c, room: b.fresh[:share]} // of that size
+		if plan.stride > 0 {
+			s.marks = markGroup
+		}
+		s.log = s.marks
+		s.setHeader(b.fresh)
+	}
 	return b
 }
 
-// entryBytes is the size of an entry in a block.
-func (c *columnPlan) entryBytes() int {
-	if c.tabled == 0 {
-		return 0
+// blockSize is the size of a block of at least so many bytes, 0 if it would be too large.
+func blockSize(least int) int {
+	for _, size := range blockSizes {
+		if size >= least {
+			return size
+		}
 	}
-	return 12 + 8*len(c.weights)
+	return 0
 }
 
-// section is where a column stands in a block.
+// kept tells whether anything is kept of the column.
+func (c *columnPlan) kept() bool { return c.tabled|c.samples != 0 }
+
+// measure reckons what the column takes in a block.
+func (c *columnPlan) measure() {
+	if c.tabled != 0 {
+		c.stride = weightsAt + 8*len(c.weights)
+	}
+	c.fixed, c.usual = c.stride, c.stride
+	if c.samples != 0 {
+		c.fixed, c.usual = c.fixed+sampleBytes, c.usual+sampleBytes
+	}
+	if c.items {
+		c.fixed, c.usual = c.fixed+1, c.usual+8
+	}
+	c.room = min(c.sample, blockEntries)
+}
+
+// section is a column's part of a block, with its header taken apart. The
+// header is size u16, end of the log u16, entries u8, samples u8, groups of marks u8, 0.
 type section struct {
-	column            int
-	header            int // offset of its header
-	at                int // offset of its entries
-	stride            int // bytes an entry
-	entries, samples  int // how many
-	itemBytes, itemAt int
+	room    []byte // all of it
+	marks   int    // bytes for marks: a multiple of markGroup; the log begins behind them
+	log     int    // where the log ends
+	low     int    // where the entries begin
+	entries int    // also the number of items, without a table
+	samples int
+	column  int
+	at      int // where it begins in the block
 }
-
-func (s *section) sampleAt() int { return s.itemAt + s.itemBytes }
-func (s *section) end() int      { return s.sampleAt() + s.samples*sampleBytes }
 
 // section finds a column by walking over those before it.
-func (p *Pane) section(column int) section {
-	at := p.layout.block.columns
-	for c := 0; ; c++ {
-		header := p.layout.block.headers + c*headerBytes
-		h := p.block[header : header+headerBytes]
-		s := section{column: c, header: header, at: at, stride: p.layout.columns[c].entryBytes(),
-			entries: int(h[0]), samples: int(h[1]), itemBytes: int(binary.LittleEndian.Uint16(h[2:]))}
-		s.itemAt = at + s.entries*s.stride
-		if c == column {
-			return s
-		}
-		at = s.end()
+func (p *Pane) section(s *section, column int) {
+	b, at := p.block.bytes(), p.layout.block.sections
+	for c := range column {
+		at += int(binary.LittleEndian.Uint16(b[c*headerBytes:]))
 	}
+	h := binary.LittleEndian.Uint64(b[column*headerBytes:])
+	size := int(h & 0xffff)
+	s.room = b[at : at+size : at+size]
+	s.log, s.marks = int(h>>16&0xffff), int(h>>48)*markGroup
+	s.entries, s.samples = int(h>>32&0xff), int(h>>40&0xff)
+	s.low = size - s.entries*p.layout.columns[column].stride
+	s.column, s.at = column, at
 }
 
-func (p *Pane) setHeader(s *section) {
-	h := p.block[s.header : s.header+headerBytes]
-	h[0], h[1] = byte(s.entries), byte(s.samples)
-	binary.LittleEndian.PutUint16(h[2:], uint16(s.itemBytes))
+// close writes what may have changed of a section.
+func (p *Pane) close(s *section) {
+	s.setHeader(p.block.bytes())
+	p.block.log, p.block.low = uint16(s.at+s.log), uint16(s.at+s.low)
 }
 
-// open makes sure that there is a block.
+func (s *section) setHeader(block []byte) {
+	binary.LittleEndian.PutUint64(block[s.column*headerBytes:], uint64(len(s.room))|uint64(s.log)<<16|
+		uint64(s.entries)<<32|uint64(s.samples)<<40|uint64(s.marks/markGroup)<<48)
+}
+
+// entry returns the bytes of entry e.
+func (s *section) entry(stride, e int) []byte {
+	end := len(s.room) - e*stride
+	return s.room[end-stride : end]
+}
+
+// records returns the log.
+func (s *section) records() []byte { return s.room[s.marks:s.log] }
+
+// gap is how many bytes are free.
+func (s *section) gap() int { return s.low - s.log }
+
+// open makes sure that there is a block, without room for columns.
 func (p *Pane) open() {
-	if p.block == nil {
-		p.block = make([]byte, p.layout.block.columns)
+	if p.block.first == nil {
+		p.block = blockOf(make([]byte, p.layout.block.sections))
 	}
 }
 
-// lengthen adds n bytes to the block, whose content is left to the caller.
-// Growth is by a quarter of what the columns take, rounded up to what the
-// allocator would give anyway: few keys grow for long, and there are many.
-func (p *Pane) lengthen(n int) {
-	size := len(p.block) + n
-	if cap(p.block) < size {
-		grown := slices.Grow([]byte(nil), size+(size-p.layout.block.columns)/4)
-		p.block = append(grown, p.block...)
+// openForRows makes sure that there is a block, with room for some events.
+func (p *Pane) openForRows() {
+	if p.block.first == nil {
+		p.block = blockOf(append([]byte(nil), p.layout.block.fresh...))
 	}
-	p.block = p.block[:size]
 }
 
-// applyBlock counts a column's events in the block, as far as they fit, and
-// returns how many rows it has dealt with.
-func (p *Pane) applyBlock(column int, r *Rows) int {
-	plan := &p.layout.columns[column]
-	hashes := r.Hashes[column]
-	if plan.tabled|plan.samples == 0 {
-		return len(hashes)
+// grow makes room in a section for so many bytes and one more entry. It is
+// false, with nothing changed, if the block would be too large.
+func (p *Pane) grow(s *section, plan *columnPlan, bytes int) bool {
+	marks := 0
+	if plan.stride > 0 {
+		marks = (s.entries + markGroup) &^ (markGroup - 1)
 	}
-	room := min(plan.sample, blockEntries)
-	s := p.section(column)
-	done := len(hashes)
-	for i, x := range hashes {
-		if x == 0 {
-			continue
-		}
-		if plan.samples != 0 && (s.samples == room || len(p.block)+sampleBytes > blockLimit) {
-			done = i
-			break
-		}
-		e := p.findEntry(&s, x)
-		if e < 0 {
-			if e = p.addEntry(&s, plan, x, r, i); e < 0 {
-				done = i
-				break
-			}
-		}
-		if plan.tabled != 0 && !p.countEntry(&s, plan, e, r, i) {
-			done = i
-			break
-		}
-		if plan.samples != 0 {
-			p.putSample(&s, r.Positions[i], e)
-		}
-	}
-	p.setHeader(&s)
-	return done
-}
-
-// findEntry returns the number of an item's entry, or -1.
-func (p *Pane) findEntry(s *section, hash uint64) int {
-	if s.stride == 0 {
-		return -1
-	}
-	b := p.block[s.at:s.itemAt]
-	for i := 0; len(b) >= 8; i++ {
-		if binary.LittleEndian.Uint64(b) == hash {
-			return i
-		}
-		b = b[s.stride:]
-	}
-	return -1
-}
-
-// addEntry adds an entry with nothing counted, and its item, for row i, and
-// returns its number; -1, with nothing changed, if it does not fit.
-func (p *Pane) addEntry(s *section, plan *columnPlan, hash uint64, r *Rows, i int) int {
-	var item []byte
-	if plan.items {
-		r.scratch = r.Items[s.column].AppendItem(r.scratch[:0], r.Index[i])
-		item = r.scratch
-	}
-	need := len(p.block) + s.stride + 1 + len(item) + sampleBytes
-	if len(item) > blockItem || s.entries == blockEntries || need > blockLimit {
-		return -1
-	}
-	if plan.tabled != 0 && !plan.fits(s.entries+1, s.itemBytes-s.entries+len(item)) {
-		return -1
-	}
-	return p.putEntry(s, plan, hash, item)
-}
-
-// putEntry adds an entry with nothing counted, for which there must be room:
-// it goes behind the other entries, and its item behind the other items.
-func (p *Pane) putEntry(s *section, plan *columnPlan, hash uint64, item []byte) int {
-	entryAt, itemAt, size := s.itemAt, s.sampleAt(), len(p.block)
-	itemBytes := 0
-	if plan.items {
-		itemBytes = 1 + len(item)
-	}
-	p.lengthen(s.stride + itemBytes)
-	b := p.block
-	copy(b[itemAt+s.stride+itemBytes:], b[itemAt:size])
-	copy(b[entryAt+s.stride:], b[entryAt:itemAt])
-	if plan.items {
-		at := itemAt + s.stride
-		b[at] = byte(len(item))
-		copy(b[at+1:], item)
-	}
-	if s.stride > 0 {
-		entry := b[entryAt : entryAt+s.stride]
-		clear(entry)
-		binary.LittleEndian.PutUint64(entry, hash)
-	}
-	s.itemAt += s.stride
-	s.itemBytes += itemBytes
-	s.entries++
-	return s.entries - 1
-}
-
-// putSample adds an event to the sample, for which there must be room.
-func (p *Pane) putSample(s *section, position uint64, entry int) {
-	at, size := s.end(), len(p.block)
-	p.lengthen(sampleBytes)
-	copy(p.block[at+sampleBytes:], p.block[at:size])
-	b := p.block[at : at+sampleBytes]
-	binary.LittleEndian.PutUint64(b, position)
-	b[8] = byte(entry)
-	s.samples++
-}
-
-// countEntry counts row i in an entry; false, with nothing changed, if the
-// count does not fit.
-func (p *Pane) countEntry(s *section, plan *columnPlan, e int, r *Rows, i int) bool {
-	b := p.block[s.at+e*s.stride:][:s.stride]
-	count := binary.LittleEndian.Uint32(b[8:])
-	if count == blockCount {
+	used := len(s.room) - s.marks - s.gap() + bytes
+	more := max(1, marks+used-len(s.room)) // there may be bytes left, and only marks wanting
+	size := blockSize(int(p.block.size) + more)
+	if size == 0 {
 		return false
 	}
-	binary.LittleEndian.PutUint32(b[8:], count+1)
-	for j, w := range plan.weights {
-		if x := r.Weights[w][i]; x > 0 {
-			sum := b[12+8*j:]
-			binary.LittleEndian.PutUint64(sum, saturatingAdd(binary.LittleEndian.Uint64(sum), uint64(x)))
-		}
+	size -= int(p.block.size) - len(s.room)
+	if plan.stride > 0 {
+		marks = max(marks, min(size/plan.usual+markGroup-1, size-used)&^(markGroup-1))
 	}
+	p.move(s, size, marks)
 	return true
 }
 
-// blockEntries copies a column's entries out of the block; the items alias it.
-func (p *Pane) blockEntries(column int) []tableEntryView {
-	if p.block == nil {
-		return nil
-	}
-	plan, s := &p.layout.columns[column], p.section(column)
-	es := make([]tableEntryView, s.entries)
-	stride := 2 + len(plan.weights)
-	words := make([]uint64, s.entries*stride)
-	items := p.block[s.itemAt:s.sampleAt()]
-	for i := range es {
-		e := &es[i]
-		e.words = words[i*stride : (i+1)*stride : (i+1)*stride]
-		if plan.items {
-			n := int(items[0])
-			e.item, items = items[1:1+n:1+n], items[1+n:]
-		}
-		if s.stride == 0 {
-			continue
-		}
-		b := p.block[s.at+i*s.stride:]
-		e.words[0] = binary.LittleEndian.Uint64(b)
-		e.words[1] = uint64(binary.LittleEndian.Uint32(b[8:]))
-		for j := range plan.weights {
-			e.words[2+j] = binary.LittleEndian.Uint64(b[12+8*j:])
-		}
-	}
-	return es
+// move copies the block to one in which a section has another size and number of marks.
+func (p *Pane) move(s *section, size, marks int) {
+	old := p.block.bytes()
+	b := make([]byte, len(old)+size-len(s.room))
+	copy(b, old[:s.at])
+	room := b[s.at : s.at+size : s.at+size]
+	copy(room, s.room[:min(s.marks, marks)])
+	s.log = marks + copy(room[marks:], s.records())
+	low := size - (len(s.room) - s.low)
+	copy(room[low:], s.room[s.low:])
+	copy(b[s.at+size:], old[s.at+len(s.room):])
+	s.room, s.low, s.marks = room, low, marks
+	s.setHeader(b)
+	p.block = blockOf(b)
 }
 
-// blockReservoir makes the reservoir of a sketch from the block.
-func (p *Pane) blockReservoir(sketch int) *Reservoir {
-	spec := &p.layout.specs[sketch]
-	r := &Reservoir{size: spec.Size}
-	if p.block == nil {
-		return r
+// trim takes the free bytes out of the block.
+func (p *Pane) trim() {
+	for c := range p.layout.columns {
+		var s section
+		p.section(&s, c)
+		marks := 0
+		if p.layout.columns[c].stride > 0 {
+			marks = (s.entries + markGroup - 1) &^ (markGroup - 1)
+		}
+		if free := s.gap() + s.marks - marks; free != 0 {
+			p.move(&s, len(s.room)-free, marks)
+		}
 	}
-	es, s := p.blockEntries(spec.Column), p.section(spec.Column)
-	r.heap = make([]sampled, 0, s.samples)
-	r.arena = make([]byte, 0, s.itemBytes)
-	for b := p.block[s.sampleAt():s.end()]; len(b) > 0; b = b[sampleBytes:] {
-		r.Add(binary.LittleEndian.Uint64(b), es[b[8]].item)
-	}
-	return r
 }

@@ -104,6 +104,9 @@ func (s *HalfLifeSum) Add(time int64, value float64) {
 // AddValues adds values at their times, leaving out what Add leaves out.
 func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	values = values[:len(times)]
+	if len(times) == 1 && s.addOne(times[0], values[0]) {
+		return
+	}
 	for len(times) > sumBlock {
 		s.addBlock(times[:sumBlock], values[:sumBlock])
 		times, values = times[sumBlock:], values[sumBlock:]
@@ -135,6 +138,19 @@ func (s *HalfLifeSum) addNear(times []int64, values []float64) bool {
 		part += float64(v * (1 + r*(1+r*(1.0/2+r*(1.0/6)))))
 	}
 	s.include(part * h.power(int64(first)))
+	return true
+}
+
+// addOne is the fast path for a single value, usable and within the landmark's
+// half-life; false, with nothing changed, for another.
+func (s *HalfLifeSum) addOne(time int64, value float64) bool {
+	start, length := s.span()
+	rest := uint64(time - start)
+	if rest >= length || math.Float64bits(value)<<1 > decayLimitBits<<1 {
+		return false
+	}
+	s.include(float64(value * s.halfLife.power(int64(rest))))
+	s.settle(s.sum, s.lost)
 	return true
 }
 

@@ -46,11 +46,12 @@ type Layout struct {
 	specs       []Spec
 	names       map[string]int
 	columns     []columnPlan
-	values      int   // number of value columns
-	weights     int   // number of weight columns
-	slots       []int // by sketch: index into a table entry's weight sums; -1: its count
-	sums        []int // decay sketches, in order
-	weighted    []int // sketches with a weight column, in order
+	values      int       // number of value columns
+	weights     int       // number of weight columns
+	slots       []int     // by sketch: index into a table entry's weight sums; -1: its count
+	sums        []int     // decay sketches, in order
+	sumPlans    []sumPlan // the same
+	weighted    []int     // sketches with a weight column, in order
 	fingerprint uint64
 	block       blockPlan
 	blooms      []*BloomParameters // by sketch
@@ -69,6 +70,19 @@ type columnPlan struct {
 	budget  int   // bytes beyond which the table is promoted
 	sample  int   // the least size of the column's reservoirs; 0: none
 	cache   int   // the hot list in front of the other sketches; -1: none that counts each event once
+
+	// In a block; see measure.
+	stride int // bytes an entry; 0: no entries
+	fixed  int // bytes that a new item takes besides its own
+	usual  int // the same with an item of usual length
+	room   int // how many events the sample may hold
+}
+
+// sumPlan says what a decayed sum is of.
+type sumPlan struct {
+	column   int       // of values
+	halfLife *HalfLife // nil: by factor
+	factor   float64
 }
 
 // NewLayout checks the specs against the numbers of item, weight and value
@@ -128,6 +142,7 @@ func (l *Layout) plan() {
 		s := &l.specs[i]
 		if s.Kind == KindDecay {
 			l.sums = append(l.sums, i)
+			l.sumPlans = append(l.sumPlans, sumPlan{s.Column, l.halfLives[i], s.Factor})
 			continue
 		}
 		c := &l.columns[s.Column]
@@ -156,6 +171,7 @@ func (l *Layout) plan() {
 	}
 	for i := range l.columns {
 		slices.Sort(l.columns[i].weights)
+		l.columns[i].measure()
 	}
 	l.slots = make([]int, len(l.specs))
 	for i := range l.specs {

@@ -16,18 +16,19 @@ func (p *Pane) Compact() {
 		return
 	}
 	q := Pane{layout: p.layout, events: p.events, late: p.late, least: p.least, greatest: p.greatest}
-	q.block = make([]byte, p.layout.block.columns)
-	copy(q.block, p.block)
+	q.openForRows()
+	fixed := &p.layout.block
+	copy(q.block.bytes()[fixed.sums:fixed.sections], p.block.bytes()[fixed.sums:])
 	for c := range w.columns {
 		if !q.pack(c, w) {
 			return
 		}
 	}
-	q.block = append([]byte(nil), q.block...)
+	q.trim()
 	*p = q
 }
 
-// pack writes a wide column into the block, behind those before it; false if it does not fit.
+// pack writes a wide column into the block; false if it does not fit.
 func (p *Pane) pack(c int, w *wide) bool {
 	plan := &p.layout.columns[c]
 	var es []tableEntryView
@@ -38,22 +39,17 @@ func (p *Pane) pack(c int, w *wide) bool {
 	if !ok {
 		return false
 	}
-	s := p.section(c)
-	if plan.tabled == 0 && sample != nil {
-		for i := range sample.heap {
-			es = append(es, tableEntryView{item: sample.item(&sample.heap[i])})
+	var s section
+	p.section(&s, c)
+	if plan.samples != 0 {
+		ok = p.packSample(&s, plan, sample, es)
+	} else {
+		for i := range es {
+			ok = ok && p.packItem(&s, plan, &es[i], 0)
 		}
 	}
-	for i := range es {
-		if !p.packEntry(&s, plan, &es[i]) {
-			return false
-		}
-	}
-	if sample != nil && !p.packSample(&s, plan, sample, es) {
-		return false
-	}
-	p.setHeader(&s)
-	return true
+	s.setHeader(p.block.bytes())
+	return ok
 }
 
 // onlySample returns the sample that all reservoirs of a column hold, nil if
@@ -90,39 +86,42 @@ func sameSample(a, b *Reservoir) bool {
 	return true
 }
 
-// packEntry writes a table's entry into the block.
-func (p *Pane) packEntry(s *section, plan *columnPlan, e *tableEntryView) bool {
-	need := len(p.block) + s.stride + 1 + len(e.item)
-	if s.entries == blockEntries || len(e.item) > blockItem || need > blockLimit || plan.tabled != 0 && e.words[1] > blockCount {
+// packItem writes a table's entry into the block, and the record of its first event.
+func (p *Pane) packItem(s *section, plan *columnPlan, e *tableEntryView, position uint64) bool {
+	if plan.stride == 0 {
+		return p.addItem(s, plan, 0, position, e.item)
+	}
+	if e.words[1] > blockCount || !p.addItem(s, plan, e.words[0], position, e.item) {
 		return false
 	}
-	if plan.tabled == 0 {
-		p.putEntry(s, plan, 0, e.item)
-		return true
-	}
-	i := p.putEntry(s, plan, e.words[0], e.item)
-	b := p.block[s.at+i*s.stride:][:s.stride]
-	binary.LittleEndian.PutUint32(b[8:], uint32(e.words[1]))
+	b := s.entry(plan.stride, s.entries-1)
+	binary.LittleEndian.PutUint32(b[countAt:], uint32(e.words[1]))
 	for j, x := range e.words[2:] {
-		binary.LittleEndian.PutUint64(b[12+8*j:], x)
+		binary.LittleEndian.PutUint64(b[weightsAt+8*j:], x)
 	}
 	return true
 }
 
-// packSample writes the sample into the block, each event referring to its item's entry.
+// packSample writes the column into the block, event by event of the sample, of
+// which there must be one at least of each entry: what a sketch lacks that
+// was merged in part, a log cannot tell.
 func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []tableEntryView) bool {
-	if len(p.block)+len(r.heap)*sampleBytes > blockLimit {
-		return false
+	if r == nil {
+		return len(es) == 0
 	}
 	left := make([]uint64, len(es)) // events of each entry that the sample may still hold
 	for i := range es {
-		left[i] = 1
-		if plan.tabled != 0 {
-			left[i] = es[i].words[1]
-		}
+		left[i] = es[i].words[1]
 	}
+	numbers := make([]int, len(es)) // of the entries in the block, plus one; 0: none yet
 	for i := range r.heap {
 		e := &r.heap[i]
+		if plan.stride == 0 {
+			if !p.packItem(s, plan, &tableEntryView{item: r.item(e)}, e.position) {
+				return false
+			}
+			continue
+		}
 		k := 0
 		for k < len(es) && (left[k] == 0 || string(es[k].item) != string(r.item(e))) {
 			k++
@@ -131,7 +130,15 @@ func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []table
 			return false // a sample of other events than the table's
 		}
 		left[k]--
-		p.putSample(s, e.position, k)
+		switch {
+		case numbers[k] == 0:
+			if !p.packItem(s, plan, &es[k], e.position) {
+				return false
+			}
+			numbers[k] = s.entries
+		case !p.addSample(s, plan, numbers[k]-1, e.position):
+			return false
+		}
 	}
-	return true
+	return plan.stride == 0 || s.entries == len(es)
 }

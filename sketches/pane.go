@@ -29,7 +29,7 @@ type Pane struct {
 	layout          *Layout
 	events, late    uint64
 	least, greatest int64 // event times; meaningless without events
-	block           []byte
+	block           block
 	wide            *wide // nil: the columns are in the block
 }
 
@@ -69,27 +69,6 @@ func span(times []int64) (least, greatest int64) {
 	return least, greatest
 }
 
-// Touch reads what Apply will read first of each pane. Panes of many keys are
-// seldom in the processor's cache, and Apply alone waits for one of them after the other;
-// touched a few dozen at a time, they come together. The result means nothing, and
-// is there lest the compiler leave the reading out.
-//
-//go:noinline
-func Touch(panes []*Pane) (read byte) {
-	const cacheLine = 64
-	for _, p := range panes {
-		read |= byte(p.events)
-		b := p.block[:min(len(p.block)+cacheLine, cap(p.block))] // with the place where it grows
-		for at := 0; at < len(b); at += cacheLine {
-			read |= b[at]
-		}
-		if len(b) > 0 {
-			read |= b[len(b)-1]
-		}
-	}
-	return read
-}
-
 // Apply counts events.
 func (p *Pane) Apply(r *Rows) {
 	n := len(r.Times)
@@ -99,9 +78,9 @@ func (p *Pane) Apply(r *Rows) {
 	p.see(span(r.Times))
 	p.events = saturatingAdd(p.events, uint64(n))
 	p.late = saturatingAdd(p.late, uint64(r.Late))
-	p.open()
-	for k, i := range p.layout.sums {
-		p.applySum(k, r.Times, r.Values[p.layout.specs[i].Column])
+	p.openForRows()
+	for k := range p.layout.sumPlans {
+		p.applySum(k, r.Times, r.Values[p.layout.sumPlans[k].column])
 	}
 	for k, i := range p.layout.weighted {
 		s := &p.layout.specs[i]
@@ -121,7 +100,7 @@ func (p *Pane) Apply(r *Rows) {
 
 // Size is the memory held, in bytes, about.
 func (p *Pane) Size() int {
-	n := 80 + cap(p.block)
+	n := 64 + int(p.block.size)
 	if p.wide == nil {
 		return n
 	}
@@ -148,7 +127,7 @@ func (p *Pane) Column(i int) (exact bool) {
 // Clone copies the pane.
 func (p *Pane) Clone() *Pane {
 	c := *p
-	c.block = slices.Clone(p.block)
+	c.block = blockOf(slices.Clone(p.block.bytes()))
 	if p.wide == nil {
 		return &c
 	}

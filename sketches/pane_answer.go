@@ -3,7 +3,6 @@ package sketches
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 )
 
@@ -52,10 +51,11 @@ func (p *Pane) distinct(c int) int {
 		}
 		return 0
 	}
-	if p.block == nil {
+	if p.block.first == nil {
 		return 0
 	}
-	s := p.section(c)
+	var s section
+	p.section(&s, c)
 	return s.entries
 }
 
@@ -76,19 +76,7 @@ func (p *Pane) lookup(sketch int, hash uint64) (uint64, bool) {
 		}
 		return 0, false
 	}
-	if p.block == nil {
-		return 0, false
-	}
-	s := p.section(c)
-	i := p.findEntry(&s, hash)
-	if i < 0 {
-		return 0, false
-	}
-	b := p.block[s.at+i*s.stride:]
-	if slot == 1 {
-		return uint64(binary.LittleEndian.Uint32(b[8:])), true
-	}
-	return binary.LittleEndian.Uint64(b[12+8*(slot-2):]), true
+	return p.lookupBlock(c, slot, hash)
 }
 
 // Frequency estimates how often an item occurred, or what it weighed, by a

@@ -28,7 +28,7 @@ func (p *Pane) merge(o *Pane, which Set, follow bool) error {
 	}
 	p.events = saturatingAdd(p.events, o.events)
 	p.late = saturatingAdd(p.late, o.late)
-	if which == 0 || o.block == nil {
+	if which == 0 || o.block.first == nil {
 		return nil
 	}
 	p.open()

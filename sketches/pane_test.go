@@ -289,7 +289,7 @@ func TestMergeOnly(t *testing.T) {
 		counts := l.NewPane()
 		p := l.NewPane()
 		p.Apply(rowsOf(all))
-		if err := counts.Merge(p, Only(-1)); err != nil || counts.Events() != p.Events() || counts.block != nil {
+		if err := counts.Merge(p, Only(-1)); err != nil || counts.Events() != p.Events() || counts.block.first != nil {
 			t.Errorf("merging counts alone: %v, %d events", err, counts.Events())
 		}
 	}

@@ -9,14 +9,14 @@ import (
 // pane's block, also in a wide one. A block of zeros is a block of empty ones.
 
 func (p *Pane) ignored(k int) uint64 {
-	if p.block == nil {
+	if p.block.first == nil {
 		return 0
 	}
-	return binary.LittleEndian.Uint64(p.block[p.layout.block.ignored+k*ignoredBytes:])
+	return binary.LittleEndian.Uint64(p.block.bytes()[p.layout.block.ignored+k*ignoredBytes:])
 }
 
 func (p *Pane) setIgnored(k int, n uint64) {
-	binary.LittleEndian.PutUint64(p.block[p.layout.block.ignored+k*ignoredBytes:], n)
+	binary.LittleEndian.PutUint64(p.block.bytes()[p.layout.block.ignored+k*ignoredBytes:], n)
 }
 
 // applyIgnored tallies the items without a usable weight.
@@ -44,7 +44,9 @@ func (p *Pane) Ignored(sketch int) uint64 {
 }
 
 // sumBlock is the place of the k-th decayed sum: three words.
-func (p *Pane) sumBlock(k int) []byte { return p.block[k*sumBytes:][:sumBytes] }
+func (p *Pane) sumBlock(k int) []byte {
+	return p.block.bytes()[p.layout.block.sums+k*sumBytes:][:sumBytes]
+}
 
 func words3(b []byte) (x, y, z uint64) {
 	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
@@ -59,8 +61,8 @@ func setWords3(b []byte, x, y, z uint64) {
 // halfLifeSum reads the k-th sum, one by half-life. The landmark is kept with
 // its sign bit turned, so that zeros are an empty sum.
 func (p *Pane) halfLifeSum(k int) HalfLifeSum {
-	s := HalfLifeSum{halfLife: p.layout.halfLives[p.layout.sums[k]], landmark: noLandmark}
-	if p.block != nil {
+	s := HalfLifeSum{halfLife: p.layout.sumPlans[k].halfLife, landmark: noLandmark}
+	if p.block.first != nil {
 		x, y, z := words3(p.sumBlock(k))
 		s.landmark, s.sum, s.lost = int64(x^1<<63), math.Float64frombits(y), math.Float64frombits(z)
 	}
@@ -73,8 +75,8 @@ func (p *Pane) setHalfLifeSum(k int, s *HalfLifeSum) {
 
 // factorSum reads the k-th sum, one by factor.
 func (p *Pane) factorSum(k int) FactorSum {
-	s := FactorSum{factor: p.layout.specs[p.layout.sums[k]].Factor}
-	if p.block != nil {
+	s := FactorSum{factor: p.layout.sumPlans[k].factor}
+	if p.block.first != nil {
 		x, y, z := words3(p.sumBlock(k))
 		s.count, s.sum, s.lost = x, math.Float64frombits(y), math.Float64frombits(z)
 	}
@@ -86,7 +88,7 @@ func (p *Pane) setFactorSum(k int, s *FactorSum) {
 }
 
 // byTime tells whether the k-th sum decays by half-life, not by factor.
-func (l *Layout) byTime(k int) bool { return l.specs[l.sums[k]].HalfLife > 0 }
+func (l *Layout) byTime(k int) bool { return l.sumPlans[k].halfLife != nil }
 
 func (p *Pane) applySum(k int, times []int64, values []float64) {
 	if p.layout.byTime(k) {

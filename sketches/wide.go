@@ -87,7 +87,9 @@ func (p *Pane) widen() {
 	}
 	p.wide = w
 	p.open()
-	p.block = append(make([]byte, 0, p.layout.block.headers), p.block[:p.layout.block.headers]...)
+	b := append(make([]byte, 0, p.layout.block.sections), p.block.bytes()[:p.layout.block.sections]...)
+	clear(b[:p.layout.block.sums])
+	p.block = blockOf(b)
 }
 
 // has tells whether one of the sketches in which is of a kind.

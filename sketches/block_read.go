@@ -1,0 +1,105 @@
+package sketches
+
+import "encoding/binary"
+
+// How a block is read.
+
+// record is one of a section's log.
+type record struct {
+	entry    int    // number of the item
+	position uint64 // of a sample
+	item     []byte // aliases the block; only good if fresh
+	fresh    bool   // the item occurs for the first time
+}
+
+// next takes the first record off a log; seen is how many items there were before.
+func (plan *columnPlan) next(log []byte, seen int) (r record, rest []byte) {
+	r.entry, r.fresh = seen, true
+	if plan.samples != 0 {
+		r.entry, r.position = int(log[0]), binary.LittleEndian.Uint64(log[1:])
+		log, r.fresh = log[sampleBytes:], r.entry == seen
+	}
+	if plan.items && r.fresh {
+		n := 1 + int(log[0])
+		r.item, log = log[1:n:n], log[n:]
+	}
+	return r, log
+}
+
+// blockEntries copies a column's entries out of the block; the items alias it.
+func (p *Pane) blockEntries(column int) []tableEntryView {
+	if p.block.first == nil {
+		return nil
+	}
+	plan := &p.layout.columns[column]
+	var s section
+	p.section(&s, column)
+	es := make([]tableEntryView, s.entries)
+	stride := 2 + len(plan.weights)
+	words := make([]uint64, s.entries*stride)
+	seen := 0
+	for log := s.records(); len(log) > 0; {
+		var r record
+		if r, log = plan.next(log, seen); r.fresh {
+			es[seen].item = r.item
+			seen++
+		}
+	}
+	for i := range es {
+		e := &es[i]
+		e.words = words[i*stride : (i+1)*stride : (i+1)*stride]
+		if plan.stride == 0 {
+			continue
+		}
+		b := s.entry(plan.stride, i)
+		e.words[0] = binary.LittleEndian.Uint64(b)
+		e.words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+		for j := range plan.weights {
+			e.words[2+j] = binary.LittleEndian.Uint64(b[weightsAt+8*j:])
+		}
+	}
+	return es
+}
+
+// blockReservoir makes the reservoir of a sketch from the block.
+func (p *Pane) blockReservoir(sketch int) *Reservoir {
+	spec := &p.layout.specs[sketch]
+	r := &Reservoir{size: spec.Size}
+	if p.block.first == nil {
+		return r
+	}
+	plan := &p.layout.columns[spec.Column]
+	var s section
+	p.section(&s, spec.Column)
+	r.heap = make([]sampled, 0, s.samples)
+	r.arena = make([]byte, 0, s.log)
+	items := make([][]byte, 0, s.entries)
+	for log := s.records(); len(log) > 0; {
+		var one record
+		if one, log = plan.next(log, len(items)); one.fresh {
+			items = append(items, one.item)
+		}
+		r.Add(one.position, items[one.entry])
+	}
+	return r
+}
+
+// lookupBlock returns a word of an item's entry as a table has them: 1 is its
+// count, and weight sums follow. It is false if there is none.
+func (p *Pane) lookupBlock(column, word int, hash uint64) (uint64, bool) {
+	if p.block.first == nil {
+		return 0, false
+	}
+	var s section
+	p.section(&s, column)
+	stride := p.layout.columns[column].stride
+	e := s.find(stride, hash)
+	if e < 0 {
+		return 0, false
+	}
+	b := s.entry(stride, e)
+	if word == 1 {
+		return uint64(binary.LittleEndian.Uint32(b[countAt:])), true
+	}
+	return binary.LittleEndian.Uint64(b[weightsAt+8*(word-2):]), true
+}

@@ -1,0 +1,137 @@
+package sketches
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sketchlog/sketches/sketchtest"
+)
+
+// blockLayouts are columns of every form that a section can have.
+func blockLayouts(t testing.TB) map[string]*Layout {
+	hot := Spec{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}
+	layouts := map[string][]Spec{
+		"six": sixSpecs(-1), "weighted": sixSpecs(0), "no items": sixSpecs(-1)[:3], "no sample": {hot},
+		"sample alone":   {{Name: "some", Kind: KindReservoir, Size: 300}},
+		"nothing at all": {},
+		"columns": {hot, {Name: "b", Kind: KindReservoir, Column: 1, Size: 40}, {Name: "c", Kind: KindHLL, Column: 2, Precision: 14},
+			{Name: "d", Kind: KindHotList, Column: 2, Weight: 0, Size: 100}, {Name: "e", Kind: KindReservoir, Column: 2, Size: 90}},
+	}
+	many := make([]Spec, maxSketches) // sums alone fill a block
+	for i := range many {
+		many[i] = Spec{Name: fmt.Sprint(i), Kind: KindDecay, HalfLife: int64(i + 1)}
+	}
+	many[0] = hot
+	layouts["no room"] = many
+	out := map[string]*Layout{}
+	for name, specs := range layouts {
+		l, err := NewLayout(3, 1, 1, specs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = l
+	}
+	return out
+}
+
+// blockEvents have items of all lengths about those that a block cannot hold.
+func blockEvents(n, distinct int, seed uint64) []sketchtest.Event {
+	rng := rand.New(rand.NewPCG(seed, 8))
+	events := make([]sketchtest.Event, n)
+	for i := range events {
+		e := &events[i]
+		item := rng.IntN(distinct)
+		e.Hash, e.Item = sketchtest.Item(item)
+		e.Hash = e.Hash&^0xff | uint64(item%3) // marks that collide
+		switch {
+		case item%50 == 7:
+			e.Item = []byte(strings.Repeat("x", 254+item%3))
+		case item%11 == 3:
+			e.Item = nil
+		}
+		if rng.IntN(20) == 0 {
+			e.Hash, e.Item = 0, nil
+		}
+		e.Time, e.Position, e.Weight, e.Value = int64(rng.IntN(5000)), rng.Uint64(), int64(rng.IntN(9)-1), rng.Float64()
+	}
+	return events
+}
+
+// threeColumns makes rows of three item columns, each of other items of the events.
+func threeColumns(events []sketchtest.Event) *Rows {
+	r := rowsOf(events)
+	shifted, backwards := make([]sketchtest.Event, len(events)), make([]sketchtest.Event, len(events))
+	for i := range events {
+		shifted[i], backwards[i] = events[(i+1)%len(events)], events[len(events)-1-i]
+	}
+	a, b := rowsOf(shifted), rowsOf(backwards)
+	r.Hashes = append(r.Hashes, a.Hashes[0], b.Hashes[0])
+	r.Items = append(r.Items, a.Items[0], b.Items[0])
+	return r
+}
+
+// TestBlockEqualsWide: a pane in a block and one that never had a block go on
+// alike, byte by byte, however events come; so does one that was stored and
+// read in between, and one that was copied.
+func TestBlockEqualsWide(t *testing.T) {
+	for name, l := range blockLayouts(t) {
+		for seed := range uint64(12) {
+			events := blockEvents(150, []int{3, 30, 200}[seed%3], seed)
+			block, plain := l.NewPane(), l.NewPane()
+			plain.open()
+			plain.widen()
+			batched(events, seed, func(piece []sketchtest.Event) {
+				block.Apply(threeColumns(piece))
+				plain.Apply(threeColumns(piece))
+				got, want := block.AppendBinary(nil), plain.AppendBinary(nil)
+				if !bytes.Equal(got, want) {
+					t.Fatalf("%s, seed %d: in a block, the encoding is another", name, seed)
+				}
+				read, err := l.DecodePane(got)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if b := read.AppendBinary(nil); !bytes.Equal(b, got) {
+					t.Fatalf("%s, seed %d: read again, the encoding is another", name, seed)
+				}
+				if seed%2 == 0 {
+					block = read
+				} else {
+					block = block.Clone()
+				}
+				Touch([]*Pane{block, plain, l.NewPane()})
+			})
+		}
+	}
+}
+
+// TestBlockCompacts: a small pane that was merged fits a block again, and the
+// block has no byte too many.
+func TestBlockCompacts(t *testing.T) {
+	l := mustLayout(t, manyKeysSpecs()[:5]) // sums that were merged differ in the last bits
+	events := sketchtest.Streams(10, 4, 1)[5].Events
+	p, merged := l.NewPane(), l.NewPane()
+	p.Apply(rowsOf(events))
+	for i := range events {
+		one := l.NewPane()
+		one.Apply(rowsOf(events[i : i+1]))
+		if err := merged.Merge(one, l.All()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	merged.Compact()
+	if merged.wide != nil || merged.Size() > p.Size() {
+		t.Errorf("merged and compacted it takes %d bytes, filled %d; wide: %v", merged.Size(), p.Size(), merged.wide != nil)
+	}
+	if !bytes.Equal(merged.AppendBinary(nil), p.AppendBinary(nil)) {
+		t.Error("merged and compacted, the encoding is another")
+	}
+	var s section
+	merged.section(&s, 0)
+	if s.gap() != 0 {
+		t.Errorf("%d bytes are free", s.gap())
+	}
+}
