@@ -292,6 +292,9 @@ func (s *Shard) applyPart(g *group, from, to int32, late, maxKeys int) (err erro
 			return err
 		}
 	}
+	if err := s.before(g.cell); err != nil {
+		return err
+	}
 	g.cell.pane.Apply(w.sorted.part(from, to, late))
 	s.changed(g.cell)
 	return nil
@@ -330,6 +333,9 @@ func (s *Shard) applyCounted(from, to int32, late, maxKeys int) error {
 		end := int32(min(int64(from)+room, int64(to)))
 		part := min(late, int(end-from))
 		late -= part
+		if err := s.before(c); err != nil {
+			return err
+		}
 		c.pane.Apply(s.work.sorted.part(from, end, part))
 		s.changed(c)
 		from = end

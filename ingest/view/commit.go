@@ -4,54 +4,49 @@ package view
 // memory that the store has.
 //
 // A commit is one atomic write of every changed pane together with the offset
-// that they belong to. The worker makes it between two records, without the
+// that they belong to. The worker makes it between records (snapshot.go), without the
 // shard's lock: nothing but the worker changes panes, and reading them does
 // not, so queries go on. Only the marks of what is clean need the lock.
 
 import (
-	"errors"
-	"fmt"
-	"slices"
+	"context"
+	"math"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// commit writes what has changed since the last one.
+// commit writes all that has changed, and returns when the store has it.
 func (s *Shard) commit() error {
-	if !s.unsaved {
-		return nil
+	err := s.complete()
+	if err != nil || !s.unsaved {
+		return err
 	}
 	return s.save(pebble.NoSync)
 }
 
-// save writes what has changed, and whatever changed not the tallies.
-func (s *Shard) save(sync *pebble.WriteOptions) error {
-	b := s.records.store.db.NewBatch()
-	err := s.encode(b)
-	if err == nil {
-		err = b.Commit(sync)
+// save commits also when nothing but the tallies is to be written, and at once.
+func (s *Shard) save(sync *pebble.WriteOptions) (err error) {
+	defer func() {
+		if err != nil {
+			s.giveUp()
+		}
+	}()
+	if err := s.fix(false); err != nil {
+		return err
 	}
-	if err = errors.Join(err, b.Close()); err != nil {
-		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
+	sn := s.snapshot
+	if _, err := sn.encodeSome(s, math.MaxInt/2); err != nil {
+		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.pending {
-		c.dirty = false
-		c.span.stored = c.span.keys > 0
-	}
-	clear(s.pending)
-	s.pending, s.pendingAt = s.pending[:0], 0
-	s.dropped = s.dropped[:0]
-	clear(s.gone)
-	s.samplesSaved()
-	s.noted, s.owing, s.unsaved = false, false, false
-	s.epoch.Add(1)
-	return nil
+	var end context.CancelFunc
+	sn.written, end = context.WithCancel(context.Background())
+	sn.err = sn.batch.Commit(sync)
+	end()
+	return s.finish()
 }
 
-// encode fills a batch. Removals come first: a span may have been dropped and
+// encode fills a batch with all but panes. Removals come first: a span may have been dropped and
 // made again since the last commit.
 func (s *Shard) encode(b *pebble.Batch) error {
 	var key, value []byte
@@ -68,17 +63,6 @@ func (s *Shard) encode(b *pebble.Batch) error {
 	for gone := range s.gone {
 		key = s.records.paneKey(key[:0], gone.span, []byte(gone.key))
 		if err := b.Delete(key, nil); err != nil {
-			return err
-		}
-	}
-	slices.SortFunc(s.pending, compareCells)
-	for _, c := range s.pending {
-		if !c.dirty {
-			continue // its span was dropped
-		}
-		key = s.records.paneKey(key[:0], c.span.id, []byte(c.key))
-		value = c.pane.AppendBinary(value[:0])
-		if err := b.Set(key, value, nil); err != nil {
 			return err
 		}
 	}
@@ -133,7 +117,7 @@ func (s *Shard) evict(limit int64) {
 	var held [ages]int64
 	for _, sp := range s.order {
 		sp.cells.all(func(c *cell) {
-			if !c.dirty {
+			if !c.dirty && c.saving == settled {
 				held[age(c)] += c.size
 			}
 		})
@@ -146,7 +130,7 @@ func (s *Shard) evict(limit int64) {
 	for _, sp := range s.order {
 		before := sp.cells.len()
 		sp.cells.drop(func(c *cell) bool {
-			if c.dirty || age(c) < oldest || age(c) == oldest && s.held <= limit {
+			if c.dirty || c.saving != settled || age(c) < oldest || age(c) == oldest && s.held <= limit {
 				return false
 			}
 			s.forget(c)
@@ -160,7 +144,13 @@ func (s *Shard) evict(limit int64) {
 
 // pin tells the node how many bytes of the shard cannot be dropped before the
 // next commit.
-func (s *Shard) pin() { s.view.views.dirty.set(&s.dirtyAt, s.pendingAt) }
+func (s *Shard) pin() {
+	bytes := s.pendingAt
+	if s.snapshot != nil {
+		bytes += s.snapshot.size
+	}
+	s.view.views.dirty.set(&s.dirtyAt, bytes)
+}
 
 // pinned is how many bytes of the node's panes cannot be dropped at once: those
 // that are not committed, and hidden ones.

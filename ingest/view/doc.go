@@ -4,7 +4,8 @@
 //	definition.go, parse.go, validate.go   what a view is; its JSON
 //	where.go, filter.go                    the filter: its text, its evaluation over columns
 //	plan.go                                a definition resolved into a sketch layout and columns
-//	shard.go, span.go                      the state of one partition, and its panes in memory
+//	shard.go, span.go, cells.go            the state of one partition, and its panes in memory
+//	fetch.go                               panes that only the store has, brought back in the order of keys
 //	worker.go, apply.go, group.go          one goroutine a partition: reads, groups, applies
 //	keep.go                                retention and rollups
 //	panes.go                               how queries read
@@ -13,7 +14,8 @@
 //	processors.go                          how busy the node is
 //	behind.go                              how far behind the log shards are
 //	heal.go, fold.go, past.go              what is owed, and how it is paid
-//	store.go, record*.go, commit.go        what is on disk, and when; what leaves memory
+//	store.go, record*.go                   what is on disk
+//	commit.go, snapshot.go                 when and how it gets there; what leaves memory
 //	memory.go                              how much memory there is
 //	views.go, view.go, put.go, wait.go     the views of a node
 //

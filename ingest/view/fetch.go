@@ -42,7 +42,7 @@ func (s *Shard) fetch(want []wanted, fn func(at int, p *sketches.Pane)) error {
 	var at []byte
 	for i := range want {
 		w := &want[i]
-		if len(s.gone) > 0 && s.gone[paneID{w.span, w.key}] {
+		if s.removing() && s.removed(paneID{w.span, w.key}) {
 			continue
 		}
 		at = append(s.records.spanKey(at[:0], recordPane, w.span), w.key...)

@@ -109,6 +109,9 @@ func (s *Shard) foldPanes(h *healing, places []spanID, stored []*sketches.Pane) 
 		if err != nil {
 			return err
 		}
+		if err := s.before(c); err != nil {
+			return err
+		}
 		if c.pane.Events() == 0 {
 			c.pane = p.pane
 		} else if err := c.pane.Merge(p.pane, s.view.plan.layout.All()); err != nil {

@@ -217,6 +217,9 @@ func (s *Shard) rollUp(sp *span, coarse spanID, merged map[*cell]bool) error {
 		if err != nil {
 			return err
 		}
+		if err := s.before(c); err != nil {
+			return err
+		}
 		if err := c.pane.Follow(p, s.view.plan.layout.All()); err != nil {
 			return err
 		}

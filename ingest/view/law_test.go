@@ -28,6 +28,7 @@ type variant struct {
 	shuffled          bool
 	memory            int64
 	crashes           int
+	slice             int // of commits; 0: as large as ever
 }
 
 // summary is what must not depend on a variant.
@@ -89,6 +90,8 @@ func TestStateIsAFunctionOfTheEvents(t *testing.T) {
 		{partitions: 3, batch: 61, memory: 20_000},
 		{partitions: 3, batch: 40, memory: 20_000, crashes: 3},
 		{partitions: 2, batch: 1, crashes: 1},
+		{partitions: 2, batch: 10, crashes: 5, slice: 1},
+		{partitions: 3, batch: 20, memory: 20_000, crashes: 5, slice: 100},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			got := runVariant(t, events, c)
@@ -122,6 +125,7 @@ func runVariant(t *testing.T, events []testEvent, c variant) map[place]summary {
 	change := func(config *Config) {
 		config.MemoryBytes = c.memory
 		config.CommitEvery = time.Millisecond
+		config.slice = c.slice
 	}
 	n := start(t, t.TempDir(), streams, change)
 	n.put("v", sixSketches)

@@ -46,6 +46,8 @@ type sampled struct {
 	pane  *sketches.Provisional
 	size  int64
 	dirty bool
+
+	saving bool // the commit that is made writes it
 }
 
 // sampleOf returns the sample of an entry, and makes it if need be.
@@ -132,7 +134,7 @@ func (s *Shard) evictSamples(limit int64) {
 		m := s.samples[number]
 		for _, sp := range m.spans {
 			for key, c := range sp.cells {
-				if c.dirty {
+				if c.dirty || c.saving {
 					continue
 				}
 				delete(sp.cells, key)
@@ -249,17 +251,19 @@ func (s *Shard) encodeSamples(b *pebble.Batch) error {
 	return nil
 }
 
-// samplesSaved marks what encodeSamples wrote as clean.
-func (s *Shard) samplesSaved() {
+// samplesEncoded returns what encodeSamples wrote, which is clean when the commit
+// succeeds.
+func (s *Shard) samplesEncoded() (written []*sampled) {
 	s.struck = s.struck[:0]
 	for _, m := range s.samples {
 		for _, c := range m.changed {
-			c.dirty = false
+			c.dirty, c.saving = false, true
 		}
+		written = append(written, m.changed...)
 		m.stored = m.stored || len(m.changed) > 0
-		clear(m.changed)
-		m.changed, m.dirty = m.changed[:0], 0
+		m.changed, m.dirty = nil, 0
 	}
+	return written
 }
 
 // loadSamples finds which samples there are, and of which spans; their panes stay

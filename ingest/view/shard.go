@@ -35,6 +35,7 @@ type Shard struct {
 	pendingAt  int64    // bytes of the pending cells
 	dropped    []spanID // spans that the store still holds
 	swept      sweep
+	snapshot   *snapshot     // the commit that is made; nil: none. Readers look at its gone, under mu
 	failing    bool          // failure is set
 	committing time.Duration // what the last commit took
 
@@ -149,6 +150,7 @@ func (s *Shard) clear() {
 	s.producers, s.noted, s.unsaved = event.NewProducers(), false, false
 	s.pending, s.pendingAt, s.dropped, s.swept = nil, 0, nil, sweep{}
 	s.gone, s.broadest = map[paneID]bool{}, 0
+	s.abandon()
 	s.endHealing()
 	s.dropResume()
 	s.ledger, _ = shedding.NewLedger(s.view.views.limits) // Open has checked the limits
@@ -347,7 +349,7 @@ func (s *Shard) find(sp *span, key []byte) (*cell, error) {
 
 // stored reads a pane that is not in memory, nil when there is none.
 func (s *Shard) stored(sp *span, key []byte) (*sketches.Pane, error) {
-	if len(s.gone) > 0 && s.gone[paneID{sp.id, string(key)}] {
+	if s.removing() && s.removed(paneID{sp.id, string(key)}) {
 		return nil, nil
 	}
 	return s.records.pane(s.view.plan.layout, sp.id, key)

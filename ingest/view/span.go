@@ -52,13 +52,14 @@ type span struct {
 
 // cell is the pane of one key and span.
 type cell struct {
-	hash  uint64 // of the key
-	key   string // shared by the cells of all spans
-	span  *span
-	pane  *sketches.Pane
-	size  int64         // bytes in memory, about
-	used  atomic.Uint32 // the shard's epoch when it was used last
-	dirty bool          // the store is behind
+	hash   uint64 // of the key
+	key    string // shared by the cells of all spans
+	span   *span
+	pane   *sketches.Pane
+	size   int64         // bytes in memory, about
+	used   atomic.Uint32 // the shard's epoch when it was used last
+	dirty  bool          // the store is behind
+	saving uint8         // settled, waiting or encoded
 }
 
 // cellOverhead is about what a cell takes besides its pane and key: itself, its
@@ -137,7 +138,7 @@ func (s *Shard) visit(sp *span, fn func(key []byte, p *sketches.Pane) error) err
 		if err != nil || next < len(cells) && compareKey(cells[next].key, stored) == 0 {
 			continue // memory is right; it comes when the next stored key is greater
 		}
-		if len(s.gone) > 0 && s.gone[paneID{sp.id, string(stored)}] {
+		if s.removing() && s.removed(paneID{sp.id, string(stored)}) {
 			continue
 		}
 		var p *sketches.Pane

@@ -67,6 +67,8 @@ type Config struct {
 	// Override changes a controller's decisions, so that tests can force a rate;
 	// nil: they stand.
 	Override func(s *Shard, d shedding.Decision) shedding.Decision
+
+	slice int // bytes that a commit encodes at a time, for tests; 0: a default
 }
 
 // Validate names every fault at once.
@@ -116,6 +118,7 @@ type Views struct {
 	relieving  sync.Mutex
 
 	committing sync.Mutex    // held by the shard that commits while it runs
+	slice      int           // bytes that a commit encodes at a time; 0: a default
 	folding    chan struct{} // holds an element for each shard that folds, up to its capacity
 
 	changing sync.Mutex // one change of views at a time; taken before mu
@@ -171,7 +174,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 	v := &Views{
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
-		control: c.Control, limits: c.Limits, override: c.Override,
+		control: c.Control, limits: c.Limits, override: c.Override, slice: c.slice,
 		progress: newProgress(), processors: newProcessors(c.Processors), turns: newTurns(runtime.GOMAXPROCS(0)), views: map[string]*View{},
 		folding: make(chan struct{}, cmp.Or(c.Processors, runtime.GOMAXPROCS(0))),
 	}

@@ -38,6 +38,7 @@ const (
 // and reads on from there: the log has everything that is forgotten by that.
 func (s *Shard) run(ctx context.Context) error {
 	defer s.stopHealing()
+	defer s.giveUp()
 	patience := leastPatience
 	for {
 		before := s.offset()
@@ -85,21 +86,19 @@ func (s *Shard) follow(ctx context.Context) error {
 // commitTurn is how soon a shard asks again whether it may commit.
 const commitTurn = 50 * time.Millisecond
 
-// turn is one step of the worker: a commit that is due, a slice of what is owed,
+// turn is one step of the worker: a step of a commit that is due, a slice of what is owed,
 // and a record of what is new. A slice is so short that a record that comes
 // meanwhile does not wait for long, and one that waits is taken after it.
 func (s *Shard) turn(ctx context.Context, due *time.Time) error {
-	if s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()) {
-		if committed, err := s.commitInTurn(ctx); committed || err != nil {
-			return err
-		}
-		*due = time.Now().Add(commitTurn)
+	busy, err := s.turnOfCommit(ctx, due)
+	if err != nil {
+		return err
 	}
 	paid, err := s.payDebts(ctx)
 	if err != nil {
 		return err
 	}
-	if paid && !s.reader.Ready() {
+	if (paid || busy) && !s.reader.Ready() {
 		return nil // there may be more to pay, and there is something to commit
 	}
 	wait, cancel := s.patience(ctx, *due)
@@ -131,6 +130,11 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 	if s.reader.Ready() {
 		return ctx, func() {}
 	}
+	if sn := s.snapshot; sn != nil && sn.written != nil { // it is of use when the store has written
+		ctx, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(sn.written, cancel)
+		return ctx, func() { stop(); cancel() }
+	}
 	if s.unsaved || s.ledger.Len() > 0 || s.control.decision.Rate != shedding.Full {
 		period := time.Now().Add(s.view.views.control.Period)
 		if due.IsZero() || period.Before(due) {
@@ -149,40 +153,6 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 func (s *Shard) full() bool {
 	v := s.view.views
 	return s.pendingAt >= v.memory/8 || v.dirty.above(v.memory/2, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
-}
-
-// commitInTurn commits unless another shard does, and tells whether it has. All
-// shards that write at once get their share of one disk each, and then all of
-// them stand still for as long as the whole takes; one after the other, each
-// stands still for its own part only, and goes on applying until its turn comes.
-// One that is short of memory waits for its turn.
-func (s *Shard) commitInTurn(ctx context.Context) (committed bool, err error) {
-	gate := &s.view.views.committing
-	if s.full() {
-		gate.Lock()
-	} else if !gate.TryLock() {
-		return false, nil
-	}
-	defer gate.Unlock()
-	if err := s.view.views.turns.take(ctx); err != nil {
-		return false, err
-	}
-	defer s.view.views.turns.done()
-	return true, s.commitNow()
-}
-
-func (s *Shard) commitNow() error {
-	began := s.view.views.clock()
-	if err := s.commit(); err != nil {
-		return err
-	}
-	s.committing = max(s.view.views.clock().Sub(began), 0)
-	if s.healing == nil {
-		s.control.busy += s.committing // commits are part of what events cost
-	}
-	s.pin()
-	s.view.views.relieve()
-	return nil
 }
 
 // payDebts heals a slice if there is time for that, and tells whether it did.

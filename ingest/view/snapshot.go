@@ -1,0 +1,279 @@
+package view
+
+// This file is a commit while it is made, beside the worker's other work.
+//
+//	fix        at a record's end: what is to be written is fixed, and all but panes is encoded
+//	saveOn     between records: a slice of the panes is encoded, until all are
+//	before     before a pane of the snapshot changes, it is encoded as it is
+//	write      a goroutine hands the batch to the store
+//	finish     what the store has is clean
+//
+// To encode everything at once is what this replaces: with full-size panes that is
+// hundreds of megabytes, for which records and answers waited. The batch is atomic as ever:
+// offset, tallies, ledger, producers and every pane in it are those of the record at
+// whose end it was fixed.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Where a cell stands in the commit that is made. Both worker and whoever drops
+// cells from memory look: it is changed under Shard.working or Shard.mu, and read
+// under both by the latter.
+const (
+	settled = iota // it is not part of it
+	waiting        // it is, and its pane has not been encoded
+	encoded        // it is, and its pane may change again
+)
+
+// snapshot is a commit that is made. Only the worker uses it, but for gone, and for
+// the batch while it is written.
+type snapshot struct {
+	batch   *pebble.Batch
+	cells   []*cell // in order; those before next are encoded
+	next    int
+	slice   int             // bytes to encode at a time
+	size    int64           // bytes in memory of what it writes
+	took    time.Duration   // of the worker's time
+	gone    map[paneID]bool // panes that it removes; guarded by Shard.mu
+	samples []*sampled
+	gated   bool // Views.committing is held
+
+	key, value []byte
+
+	written context.Context // it ends when the store has the batch, or failed; nil: that has not begun
+	err     error           // then
+}
+
+const (
+	leastSlice = 256 << 10 // about a millisecond of encoding
+	mostSlices = 64        // so that a large commit does not take for ever
+)
+
+// fix begins a commit of what there is now, and there is none under way. After an
+// error the shard has to be loaded again, which abandons the commit. Gated tells
+// whether Views.committing is held, which the end of the commit lets go of.
+func (s *Shard) fix(gated bool) error {
+	sn := &snapshot{batch: s.records.store.db.NewBatch(), size: s.pendingAt, gated: gated}
+	sn.slice = max(int(s.pendingAt/mostSlices), leastSlice)
+	if given := s.view.views.slice; given > 0 {
+		sn.slice = given
+	}
+	s.mu.Lock()
+	s.snapshot = sn
+	s.mu.Unlock()
+	slices.SortFunc(s.pending, compareCells)
+	if err := s.encode(sn.batch); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sn.cells = make([]*cell, 0, len(s.pending))
+	for _, c := range s.pending {
+		if c.dirty { // else its span was dropped
+			c.dirty, c.saving, c.span.stored = false, waiting, true
+			sn.cells = append(sn.cells, c)
+		}
+	}
+	clear(s.pending)
+	s.pending, s.pendingAt = s.pending[:0], 0
+	sn.samples = s.samplesEncoded()
+	s.dropped = s.dropped[:0]
+	sn.gone, s.gone = s.gone, map[paneID]bool{}
+	s.noted, s.owing, s.unsaved = false, false, false
+	return nil
+}
+
+// before is called before a cell's pane changes.
+func (s *Shard) before(c *cell) error {
+	if c.saving != waiting {
+		return nil
+	}
+	return s.snapshot.encode(s, c)
+}
+
+// encode adds a pane to the batch.
+func (sn *snapshot) encode(s *Shard, c *cell) error {
+	c.saving = encoded
+	sn.key = append(s.records.spanKey(sn.key[:0], recordPane, c.span.id), c.key...)
+	sn.value = c.pane.AppendBinary(sn.value[:0])
+	return sn.batch.Set(sn.key, sn.value, nil)
+}
+
+// encodeSome encodes panes up to so many bytes, and tells whether all are.
+func (sn *snapshot) encodeSome(s *Shard, bytes int) (all bool, err error) {
+	s.working.Lock()
+	defer s.working.Unlock()
+	for end := sn.batch.Len() + bytes; sn.next < len(sn.cells) && sn.batch.Len() < end; sn.next++ {
+		if c := sn.cells[sn.next]; c.saving == waiting {
+			if err := sn.encode(s, c); err != nil {
+				return false, err
+			}
+		}
+	}
+	return sn.next == len(sn.cells), nil
+}
+
+// saveOn goes on with the commit that is under way: it encodes a slice, has the
+// batch written when that was the last, or ends the commit when the store has it.
+func (s *Shard) saveOn() error {
+	sn := s.snapshot
+	if sn.written != nil {
+		if sn.written.Err() == nil {
+			return nil
+		}
+		return s.finish()
+	}
+	all, err := sn.encodeSome(s, sn.slice)
+	if err != nil || !all {
+		return err
+	}
+	var end context.CancelFunc
+	sn.written, end = context.WithCancel(context.Background())
+	go func() { // it ends with the commit; finish and abandon wait for it
+		defer end()
+		sn.err = sn.batch.Commit(pebble.NoSync)
+	}()
+	return nil
+}
+
+// finish ends a commit whose batch the store has, or waits for that.
+func (s *Shard) finish() error {
+	sn := s.snapshot
+	<-sn.written.Done()
+	if err := errors.Join(sn.err, sn.batch.Close()); err != nil {
+		sn.batch = nil
+		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
+	}
+	s.mu.Lock()
+	for _, c := range sn.cells {
+		c.saving = settled
+	}
+	for _, c := range sn.samples {
+		c.saving = false
+	}
+	s.snapshot = nil
+	s.epoch.Add(1)
+	s.mu.Unlock()
+	if sn.gated {
+		s.view.views.committing.Unlock()
+	}
+	return nil
+}
+
+// complete ends the commit that is under way, if one is, whatever that takes.
+func (s *Shard) complete() error {
+	for s.snapshot != nil {
+		if s.snapshot.written != nil {
+			return s.finish()
+		}
+		if err := s.saveOn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abandon lets go of a commit that is under way. If the store is writing the
+// batch already it may have it nevertheless, which is as right. The caller holds
+// the lock.
+func (s *Shard) abandon() {
+	sn := s.snapshot
+	if sn == nil {
+		return
+	}
+	s.snapshot = nil
+	if sn.written != nil {
+		<-sn.written.Done()
+	}
+	if sn.batch != nil {
+		if err := sn.batch.Close(); err != nil {
+			s.view.views.logger.Error("a commit that was given up does not close", "view", s.view.name, "partition", s.number, "error", err)
+		}
+	}
+	if sn.gated {
+		s.view.views.committing.Unlock()
+	}
+}
+
+// giveUp is abandon for those who do not hold the lock.
+func (s *Shard) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandon()
+}
+
+// removed tells whether a pane was dropped that the store still holds.
+func (s *Shard) removed(id paneID) bool {
+	return s.gone[id] || s.snapshot != nil && s.snapshot.gone[id]
+}
+
+// removing tells whether any may have been: a fast path of removed.
+func (s *Shard) removing() bool {
+	return len(s.gone) > 0 || s.snapshot != nil && len(s.snapshot.gone) > 0
+}
+
+// turnOfCommit is the part of a turn that commits. Busy tells that there is more
+// to encode, for which a turn need not wait.
+func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, err error) {
+	v, sn := s.view.views, s.snapshot
+	switch {
+	case sn != nil && sn.written != nil && sn.written.Err() == nil && !s.full():
+		return false, nil // the store is writing it
+	case sn != nil:
+	case s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()):
+		if !s.enterGate() {
+			*due = time.Now().Add(commitTurn)
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	if err := v.turns.take(ctx); err != nil {
+		if sn == nil {
+			v.committing.Unlock()
+		}
+		return false, err
+	}
+	defer v.turns.done()
+	began := v.clock()
+	switch {
+	case sn == nil:
+		err = s.fix(true)
+		sn = s.snapshot
+	case s.full():
+		err = s.complete() // and what has come since follows at the next turn
+	default:
+		err = s.saveOn()
+	}
+	took := max(v.clock().Sub(began), 0)
+	sn.took += took
+	if s.healing == nil {
+		s.control.busy += took // commits are part of what events cost
+	}
+	s.pin()
+	if s.snapshot == nil {
+		s.committing = sn.took
+		v.relieve()
+	}
+	return s.snapshot != nil && s.snapshot.written == nil, err
+}
+
+// enterGate tells whether a commit may begin: one shard at a time makes one. All
+// shards that write at once get their share of one disk each, and then all of
+// them stand still for as long as the whole takes. One that is short of memory
+// waits for its turn.
+func (s *Shard) enterGate() bool {
+	gate := &s.view.views.committing
+	if s.full() {
+		gate.Lock()
+		return true
+	}
+	return gate.TryLock()
+}

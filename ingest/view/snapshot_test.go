@@ -1,0 +1,179 @@
+package view
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"sketchlog/ingest/event"
+	"sketchlog/shedding"
+)
+
+// snapshotRig is a shard without a worker, whose records and commits a test steps.
+type snapshotRig struct {
+	t       *testing.T
+	node    *node
+	shard   *Shard
+	batches []*event.Batch
+}
+
+// newSnapshotRig makes a view over a log of records of many keys whose time goes
+// on, so that panes are made, changed, rolled up and dropped.
+func newSnapshotRig(t *testing.T, definition string) *snapshotRig {
+	random := rand.New(rand.NewPCG(5, 8))
+	streams := newTestStreams(t)
+	streams.make("s", 1)
+	logged := make([][]testEvent, 60)
+	r := &snapshotRig{t: t, batches: make([]*event.Batch, len(logged))}
+	for i := range r.batches {
+		events := make([]testEvent, 40)
+		for j := range events {
+			events[j] = testEvent{time: int64(i*20_000 + j), fields: map[string]any{"key": fmt.Sprint("key ", random.IntN(50)), "item": random.IntN(400)}}
+		}
+		logged[i], r.batches[i] = events, batchOf(t, events)
+	}
+	store, err := OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	views, err := Open(t.Context(), Config{Store: store, Streams: streams, Catalog: streams.log.Catalog(), slice: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := views.Put(t.Context(), "v", []byte(definition)); err != nil {
+		t.Fatal(err)
+	}
+	v, err := views.Get("v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, events := range logged {
+		streams.append("s", 0, events)
+	}
+	r.node = &node{t: t, store: store, views: views, streams: streams}
+	r.shard = v.Partitions()[0]
+	t.Cleanup(func() {
+		r.shard.giveUp()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func (r *snapshotRig) apply(from, to int) {
+	r.t.Helper()
+	for i := from; i < to; i++ {
+		if err := r.shard.apply(entryOf(uint64(i+1), r.batches[i]), shedding.Full); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// stored is what a crash now would leave: the offset, and the bytes of all panes.
+func (r *snapshotRig) stored() (offset uint64, panes map[place]string) {
+	r.t.Helper()
+	dir := filepath.Join(r.t.TempDir(), "crashed")
+	if err := r.node.store.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		r.t.Fatal(err)
+	}
+	store, err := OpenStore(dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer store.Close()
+	views, err := Open(r.t.Context(), Config{Store: store, Streams: r.node.streams, Catalog: r.node.streams.log.Catalog()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	v, err := views.Get("v")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return v.Partitions()[0].Position().Offset, encodings(r.t, v)
+}
+
+// encodings returns the bytes of all panes.
+func encodings(t *testing.T, v *View) map[place]string {
+	t.Helper()
+	out := map[place]string{}
+	for at, p := range merged(t, v) {
+		out[at] = string(p.AppendBinary(nil))
+	}
+	return out
+}
+
+// A commit is of the record at whose end it was begun, whatever is applied,
+// rolled up, dropped and let go of while it is made; until the store has all of it,
+// the store has nothing of it.
+func TestACommitIsOfOneMoment(t *testing.T) {
+	const head = `{"stream": "s", "by": ["key"], "from": "earliest", "sketches": {"d": {"kind": "hll", "of": "item"}, "c": {"kind": "countmin", "of": "item"}}, `
+	for name, rest := range map[string]string{
+		"all time":        `"max_keys": 1000}`,
+		"kept":            `"pane": "1m", "keep": "3m"}`,
+		"rolled up":       `"pane": "1m", "keep": "2m", "rollups": [{"pane": "5m", "keep": "10m"}]}`,
+		"of so many":      `"pane": {"count": 16}, "keep": "3m"}`,
+		"few of the keys": `"pane": "1m", "max_keys": 20}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newSnapshotRig(t, head+rest)
+			first, second, end := 15, 35, len(r.batches)
+			s := r.shard
+			step := func() {
+				if err := s.saveOn(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, before0 := r.stored()
+			r.apply(0, first)
+			atFirst := encodings(t, s.view)
+			if err := s.fix(false); err != nil {
+				t.Fatal(err)
+			}
+			for i := first; s.snapshot.written == nil; {
+				if i < second {
+					r.apply(i, i+1)
+					i++
+				}
+				for range 3 {
+					step()
+				}
+				if i == first+10 { // a crash while it is made
+					offset, panes := r.stored()
+					if offset != before || len(panes) != len(before0) {
+						t.Errorf("half a commit: offset %d with %d panes, want %d with %d", offset, len(panes), before, len(before0))
+					}
+				}
+				s.evict(0)
+			}
+			if err := s.complete(); err != nil {
+				t.Fatal(err)
+			}
+			offset, panes := r.stored()
+			if offset != uint64(first) {
+				t.Errorf("the commit is of offset %d, want %d", offset, first)
+			}
+			compareMaps(t, panes, atFirst)
+
+			r.apply(int(s.offset()), end)
+			s.evict(0)
+			atEnd := encodings(t, s.view)
+			if err := s.commit(); err != nil {
+				t.Fatal(err)
+			}
+			s.evict(0)
+			if s.held != 0 {
+				t.Errorf("%d bytes are in memory after everything was let go of", s.held)
+			}
+			compareMaps(t, encodings(t, s.view), atEnd)
+			offset, panes = r.stored()
+			if offset != uint64(end) {
+				t.Errorf("the last commit is of offset %d, want %d", offset, end)
+			}
+			compareMaps(t, panes, atEnd)
+		})
+	}
+}
