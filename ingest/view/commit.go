@@ -39,6 +39,7 @@ func (s *Shard) save(sync *pebble.WriteOptions) (err error) {
 	if _, err := sn.encodeSome(s, math.MaxInt/2); err != nil {
 		return err
 	}
+	sn.bytes = sn.batch.Len()
 	var end context.CancelFunc
 	sn.written, end = context.WithCancel(context.Background())
 	sn.err = sn.batch.Commit(sync)

@@ -36,6 +36,7 @@ type Shard struct {
 	dropped    []spanID // spans that the store still holds
 	swept      sweep
 	snapshot   *snapshot     // the commit that is made; nil: none. Readers look at its gone, under mu
+	packed     float64       // bytes that a commit writes a byte in memory, and some more; 0: not known
 	failing    bool          // failure is set
 	committing time.Duration // what the last commit took
 

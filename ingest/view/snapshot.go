@@ -40,6 +40,7 @@ type snapshot struct {
 	next    int
 	slice   int             // bytes to encode at a time
 	size    int64           // bytes in memory of what it writes
+	bytes   int             // of the whole batch
 	took    time.Duration   // of the worker's time
 	gone    map[paneID]bool // panes that it removes; guarded by Shard.mu
 	samples []*sampled
@@ -52,15 +53,17 @@ type snapshot struct {
 }
 
 const (
-	leastSlice = 256 << 10 // about a millisecond of encoding
-	mostSlices = 64        // so that a large commit does not take for ever
+	leastSlice = 64 << 10 // less than a millisecond of encoding
+	mostSlices = 256      // so that a large commit does not take for ever
 )
 
 // fix begins a commit of what there is now, and there is none under way. After an
 // error the shard has to be loaded again, which abandons the commit. Gated tells
 // whether Views.committing is held, which the end of the commit lets go of.
 func (s *Shard) fix(gated bool) error {
-	sn := &snapshot{batch: s.records.store.db.NewBatch(), size: s.pendingAt, gated: gated}
+	sn := &snapshot{size: s.pendingAt, gated: gated}
+	// A batch that has to grow copies itself, which takes longer than a slice.
+	sn.batch = s.records.store.db.NewBatchWithSize(int(float64(s.pendingAt)*s.packed) + 4<<10)
 	sn.slice = max(int(s.pendingAt/mostSlices), leastSlice)
 	if given := s.view.views.slice; given > 0 {
 		sn.slice = given
@@ -134,6 +137,7 @@ func (s *Shard) saveOn() error {
 	if err != nil || !all {
 		return err
 	}
+	sn.bytes = sn.batch.Len()
 	var end context.CancelFunc
 	sn.written, end = context.WithCancel(context.Background())
 	go func() { // it ends with the commit; finish and abandon wait for it
@@ -152,6 +156,9 @@ func (s *Shard) finish() error {
 		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
 	}
 	s.mu.Lock()
+	if sn.size > 0 {
+		s.packed = min(1.2*float64(sn.bytes)/float64(sn.size), 1)
+	}
 	for _, c := range sn.cells {
 		c.saving = settled
 	}

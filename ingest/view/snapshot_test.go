@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -176,4 +177,58 @@ func TestACommitIsOfOneMoment(t *testing.T) {
 			compareMaps(t, panes, atEnd)
 		})
 	}
+}
+
+// BenchmarkCommit commits 300 keys with full-size sketches, about 30 MB. held-ms is
+// the longest that the worker is kept from records at a time, whole-ms what it spends in all.
+func BenchmarkCommit(b *testing.B) {
+	const keys, rows = 300, 10_000
+	batches := make([]*event.Batch, 300)
+	random := rand.New(rand.NewPCG(1, 1))
+	for i := range batches {
+		events := make([]testEvent, rows)
+		for j := range events {
+			events[j] = testEvent{time: int64(i), fields: map[string]any{"key": random.IntN(keys), "item": int(random.Int64())}}
+		}
+		batches[i] = batchOf(b, events)
+	}
+	t := &testing.T{}
+	streams := newTestStreams(t)
+	streams.make("s", 1)
+	store, err := OpenStore(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	s := benchmarkShard(b, store, streams, `{"stream": "s", "by": ["key"], "sketches": {"d": {"kind": "hll", "of": "item"}, "often": {"kind": "countmin", "of": "item", "error": 0.0002, "confidence": 0.99}}}`)
+	for i, batch := range batches {
+		if err := s.apply(entryOf(uint64(i+1), batch), shedding.Full); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var longest, whole time.Duration
+	size := 0
+	for i := 0; b.Loop(); i++ {
+		if err := s.apply(entryOf(uint64(len(batches)+i+1), batches[i%len(batches)]), shedding.Full); err != nil {
+			b.Fatal(err)
+		}
+		timed := func(fn func() error) {
+			began := time.Now()
+			if err := fn(); err != nil {
+				b.Fatal(err)
+			}
+			took := time.Since(began)
+			longest, whole = max(longest, took), whole+took
+		}
+		timed(func() error { return s.fix(false) })
+		for s.snapshot.written == nil {
+			timed(s.saveOn)
+		}
+		size = s.snapshot.batch.Len()
+		<-s.snapshot.written.Done()
+		timed(s.finish)
+	}
+	b.ReportMetric(float64(longest.Microseconds())/1000, "held-ms")
+	b.ReportMetric(float64(whole.Microseconds())/1000/float64(b.N), "whole-ms")
+	b.ReportMetric(float64(size)/(1<<20), "MiB")
 }
