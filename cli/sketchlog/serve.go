@@ -60,7 +60,7 @@ within 10 s: it refuses new work, finishes what it has and commits.`,
 	f.StringVar(&given.Data, "data", "./sketchlog-data", "directory of the log and the state")
 	f.StringVar(&given.Listen, "listen", "127.0.0.1:7600", "address to answer on; port 0 takes a free one")
 	f.StringVar(&given.NATS, "nats", "embedded", "the log: embedded, or nats://HOST:PORT of an existing server with JetStream")
-	f.StringVar(&given.Memory, "memory", "50%", "memory for the process: a share of what the machine or its control group has, or a size such as 512MiB")
+	f.StringVar(&given.Memory, "memory", "50%", "memory for the whole process: a share of what the machine or its control group has, or a size such as 512MiB")
 	f.StringVar(&given.Pprof, "pprof", "", "address of this machine, such as 127.0.0.1:6060, to answer Go's profiler on; none without it")
 	f.StringVar(&config, "config", defaultConfig, "configuration file (YAML with the names of these flags)")
 	return cmd

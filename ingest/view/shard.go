@@ -69,7 +69,7 @@ type Shard struct {
 	rate     shedding.Rate      // in force
 	spans    map[spanID]*span
 	order    []*span          // by start
-	current  map[string]int64 // panes by count: the number of each key's open pane
+	current  map[string]int64 // panes by count: the number of each key's open pane; all keys, in memory or not
 	names    map[string]*name // keys of the panes in memory
 	gone     map[paneID]bool  // dropped panes that the store still holds
 	panes    int              // in memory or not
