@@ -229,13 +229,15 @@ func (s *Shard) removing() bool {
 // turnOfCommit is the part of a turn that commits. Busy tells that there is more
 // to encode, for which a turn need not wait.
 func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, err error) {
-	v, sn := s.view.views, s.snapshot
+	v, sn, gated := s.view.views, s.snapshot, false
 	switch {
 	case sn != nil && sn.written != nil && sn.written.Err() == nil && !s.full():
 		return false, nil // the store is writing it
 	case sn != nil:
 	case s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()):
-		if !s.enterGate() {
+		// One shard at a time makes a commit: all that write at once get their share of
+		// one disk each. One that is short of memory does not wait for its turn.
+		if gated = v.committing.TryLock(); !gated && !s.full() {
 			*due = time.Now().Add(commitTurn)
 			return false, nil
 		}
@@ -243,7 +245,7 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 		return false, nil
 	}
 	if err := v.turns.take(ctx); err != nil {
-		if sn == nil {
+		if gated {
 			v.committing.Unlock()
 		}
 		return false, err
@@ -252,7 +254,7 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 	began := v.clock()
 	switch {
 	case sn == nil:
-		err = s.fix(true)
+		err = s.fix(gated)
 		sn = s.snapshot
 	case s.full():
 		err = s.complete() // and what has come since follows at the next turn
@@ -270,17 +272,4 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 		v.relieve()
 	}
 	return s.snapshot != nil && s.snapshot.written == nil, err
-}
-
-// enterGate tells whether a commit may begin: one shard at a time makes one. All
-// shards that write at once get their share of one disk each, and then all of
-// them stand still for as long as the whole takes. One that is short of memory
-// waits for its turn.
-func (s *Shard) enterGate() bool {
-	gate := &s.view.views.committing
-	if s.full() {
-		gate.Lock()
-		return true
-	}
-	return gate.TryLock()
 }
