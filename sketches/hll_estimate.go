@@ -56,7 +56,7 @@ func (h *HyperLogLog) prefix(j int) (estimate, occupied float64) {
 
 // countRanksOf is countRanks for any number of registers.
 func countRanksOf(registers []uint8) (ranks [64]uint32) {
-	if len(registers) >= 4 {
+	if len(registers) >= 8 {
 		return countRanks(registers)
 	}
 	for _, r := range registers {

@@ -385,3 +385,40 @@ func BenchmarkHLLMerge(b *testing.B) {
 		h.Merge(other)
 	}
 }
+
+// TestHLLCountRanks: counted by pairs as one by one, whatever ranks there are.
+func TestHLLCountRanks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for _, n := range []int{8, 16, 1 << 14} {
+		for end := 1; end <= 64; end++ {
+			registers := make([]uint8, n)
+			var want [64]uint32
+			for i := range registers {
+				if rng.IntN(4) > 0 {
+					registers[i] = uint8(rng.IntN(end))
+				}
+				want[registers[i]]++
+			}
+			if countRanks(registers) != want {
+				t.Fatalf("%d registers of ranks below %d: counted %v, want %v", n, end, countRanks(registers), want)
+			}
+		}
+	}
+}
+
+// BenchmarkHLLWindow: an hour of one-minute panes, merged and estimated.
+func BenchmarkHLLWindow(b *testing.B) {
+	panes := make([]*HyperLogLog, 60)
+	for i := range panes {
+		panes[i] = newHLL(b, 14)
+		panes[i].AddHashes(randomHashes(uint64(i), 1<<16))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		sum := newHLL(b, 14)
+		for _, h := range panes {
+			sum.Merge(h)
+		}
+		sum.Estimate()
+	}
+}
