@@ -111,7 +111,9 @@ func newGrouping(keys, batch int) *grouping {
 	}
 }
 
-// group is a counting sort; after it ends[k] is where group k ends.
+// group is a counting sort of the events' numbers; after it ends[k] is where
+// group k ends. The columns are fetched in that order one by one, as views do: each
+// of them alone stays in the processor's second cache.
 func (g *grouping) group(s *sketchStream) {
 	n := len(s.refs)
 	s.hash(g.unsorted[:n])
@@ -124,10 +126,20 @@ func (g *grouping) group(s *sketchStream) {
 	}
 	g.order = g.order[:n]
 	for i, k := range s.keys {
-		at := g.ends[k]
+		g.order[g.ends[k]] = int32(i)
 		g.ends[k]++
-		g.order[at] = int32(i)
-		g.times[at], g.hashes[at], g.positions[at], g.values[at] = s.times[i], g.unsorted[i], s.positions[i], s.values[i]
+	}
+	fetch(g.times, s.times, g.order)
+	fetch(g.hashes, g.unsorted, g.order)
+	fetch(g.positions, s.positions, g.order)
+	fetch(g.values, s.values, g.order)
+}
+
+// fetch copies a column in another order.
+func fetch[T any](dst, src []T, order []int32) {
+	dst = dst[:len(order)]
+	for i, row := range order {
+		dst[i] = src[row]
 	}
 }
 
