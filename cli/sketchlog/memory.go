@@ -4,8 +4,10 @@ package main
 // the whole process may take.
 //
 //	outside the heap    the program itself, stacks          48 MiB
+//	                    by which the heap passes its limit
+//	                    before the collector is through     an eighth of all, up to 512 MiB
 //	in the heap         the store's cache and memtables     a tenth of all, 12 MiB to 512 MiB
-//	                    panes of views                      a sixth of all, up to a third
+//	                    panes of views                      an eighth of all, up to a third
 //	                    newest events, of all partitions    a thirty-second
 //	                    events waiting for the log          the same, up to 128 MiB
 //	                    requests being read, the log,
@@ -38,8 +40,8 @@ const programMemory = 48 << 20
 
 func planMemory(total int64) memoryPlan {
 	return memoryPlan{
-		heap:  max(total-programMemory, total/2),
-		panes: max(total/6, total/3-128<<20),
+		heap:  max(total-min(total/8, 512<<20)-programMemory, total/2),
+		panes: max(total/8, total/3-128<<20),
 		tails: total / 32,
 		queue: min(max(total/32, 8<<20), 128<<20),
 		store: min(max(total/10, 12<<20), 512<<20),

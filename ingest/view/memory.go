@@ -32,9 +32,8 @@ func TotalMemory() int64 {
 	return total
 }
 
-// DefaultMemory is a quarter of TotalMemory: panes are the most of what the
-// process holds, and the collector needs as much again; the log, its cache, and
-// the pages that the system caches take the rest.
+// DefaultMemory is a quarter of TotalMemory: what else runs on the machine has room,
+// and so have the pages that the system caches for the log and the store.
 func DefaultMemory() int64 { return TotalMemory() / 4 }
 
 // numberIn reads a file that holds a number; 0: it does not ("max").

@@ -43,8 +43,11 @@ func (s *Shard) run(ctx context.Context) error {
 	for {
 		before := s.offset()
 		err := s.follow(ctx)
-		if ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
+		switch {
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()), errors.Is(err, eventlog.ErrClosed):
 			return s.commit()
+		case ctx.Err() != nil:
+			return nil // it failed just then, between two states: what was not committed is applied again
 		}
 		if s.offset() > before {
 			patience = leastPatience
