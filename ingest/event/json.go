@@ -96,7 +96,6 @@ func (j *jsonReader) event() bool {
 	}
 	start := j.i
 	j.text = j.text[:0]
-	j.quick.begin(j.r)
 	switch c := j.space(); {
 	case c == '{':
 		j.object(0, 1)

@@ -60,7 +60,6 @@ func (m *msgpackReader) event() bool {
 		return false
 	}
 	start := m.b
-	m.quick.begin(m.r)
 	if kind := msgp.NextType(m.b); kind == msgp.MapType {
 		m.object(0, 1)
 	} else {

@@ -43,7 +43,6 @@ func decodeNDJSON(r *rows) error {
 // one. If it is false, b[i:] is left to be read.
 func (j *jsonReader) quickLine(at int) bool {
 	j.b, j.i = j.r.body, at+1
-	j.quick.begin(j.r)
 	j.closed = j.quickFields()
 	if j.closed && j.i < len(j.b) && j.b[j.i] == '\n' {
 		j.i++

@@ -58,6 +58,7 @@ func (h *hint) ends(b []byte, i int) bool {
 // quickRows is what the fast path knows besides the columns.
 type quickRows struct {
 	hints []hint                   // by column
+	event int                      // the number of the event that they were looked at for
 	write func(name string) string // how the body writes a name; "" if it may do so in several ways
 }
 
@@ -73,15 +74,13 @@ func (q *quickRows) learn(r *rows) {
 	}
 }
 
-// begin forgets columns that the event before brought and took along when it turned out bad.
-func (q *quickRows) begin(r *rows) {
-	if n := len(r.batch.Columns); n < len(q.hints) {
-		q.hints = q.hints[:n]
-	}
-}
-
 // expected returns the columns that are expected next, in this order, and their names; no more than an event may have.
 func (q *quickRows) expected(r *rows) ([]hint, []Column) {
+	if event := r.result.Accepted + r.result.Rejected; event != q.event {
+		q.event = event
+		// The event before may have brought columns, and taken them along when it turned out bad.
+		q.hints = q.hints[:min(len(q.hints), r.build.columns)]
+	}
 	if len(q.hints) < len(r.batch.Columns) {
 		q.learn(r)
 	}

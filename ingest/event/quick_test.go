@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func sameShape(random *rand.Rand) []string {
 			}
 			fmt.Fprintf(&line, "%q%s%s", name, colon, value)
 		}
-		lines = append(lines, "{"+line.String()+"}")
+		lines = append(lines, strings.Repeat(" ", random.IntN(8)/7)+"{"+line.String()+"}")
 	}
 	return lines
 }
