@@ -151,11 +151,11 @@ func (s *Shard) patience(ctx context.Context, due time.Time) (context.Context, c
 }
 
 // full tells whether panes that are not committed take so much memory that the
-// commit must not wait: an eighth, which also bounds what one commit writes; or over
-// half of it in all shards together, and this one has as much as the others or more.
+// commit must not wait: a sixteenth, which also bounds what one commit writes; or over
+// a quarter of it in all shards together, and this one has as much as the others or more.
 func (s *Shard) full() bool {
 	v := s.view.views
-	return s.pendingAt >= v.memory/8 || v.dirty.above(v.memory/2, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
+	return s.pendingAt >= v.memory/16 || v.dirty.above(v.memory/4, s.pendingAt) || v.held.Load() > v.memory && s.pendingAt >= v.memory/64
 }
 
 // payDebts heals a slice if there is time for that, and tells whether it did.
