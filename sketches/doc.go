@@ -27,7 +27,7 @@
 // Layout.DecodePane) and answers.
 //
 // A pane begins as one exact table an item column, shared by all sketches of
-// that column: one update serves them all, a key with one item takes about 150
+// that column: one update serves them all, a key with one item takes about 160
 // bytes with everything, and its answers are exact and say so. The table is
 // promoted to the real sketches when it would take more memory than they do.
 // The rule for that is a monotone function of the set of distinct items and the layout,
