@@ -154,7 +154,9 @@ func (k *Controller) Step(now int64, o Observation) Decision {
 
 // start begins anew at a time; the rate stays what it was.
 func (k *Controller) start(now int64, o *Observation) {
-	k.started, k.last, k.pressure, k.changed, k.guard.changed = true, now, now, now, now
+	k.started, k.last, k.changed, k.guard.changed = true, now, now, now
+	// There was no pressure yet: what a new view owes is paid from the first moment on.
+	k.pressure = now - k.config.Hold.Milliseconds()
 	k.sheds = math.MinInt64 / 2 // long ago
 	k.load.last, k.taken, k.busy = o.Arrived, o.Taken, o.Busy
 	k.decision = Decision{Rate: max(k.rate, k.guard.rate)}
