@@ -44,7 +44,8 @@ func (s *Shard) run(ctx context.Context) error {
 		before := s.offset()
 		err := s.follow(ctx)
 		switch {
-		case ctx.Err() != nil && errors.Is(err, ctx.Err()), errors.Is(err, eventlog.ErrClosed):
+		case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)), errors.Is(err, eventlog.ErrClosed):
+			// It was waiting, perhaps until a time that came together with the end.
 			return s.commit()
 		case ctx.Err() != nil:
 			return nil // it failed just then, between two states: what was not committed is applied again
