@@ -39,6 +39,7 @@ type Shard struct {
 	packed     float64       // bytes that a commit writes a byte in memory, and some more; 0: not known
 	failing    bool          // failure is set
 	committing time.Duration // what the last commit took
+	worked     time.Duration // on what has changed since
 
 	owing    bool     // the ledger differs from the store's
 	struck   []uint64 // samples that the store still holds

@@ -89,7 +89,7 @@ func (s *Shard) fix(gated bool) error {
 	sn.samples = s.samplesEncoded()
 	s.dropped = s.dropped[:0]
 	sn.gone, s.gone = s.gone, map[paneID]bool{}
-	s.noted, s.owing, s.unsaved = false, false, false
+	s.noted, s.owing, s.unsaved, s.worked = false, false, false, 0
 	return nil
 }
 
@@ -234,7 +234,7 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 	case sn != nil && sn.written != nil && sn.written.Err() == nil && !s.full():
 		return false, nil // the store is writing it
 	case sn != nil:
-	case s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.full()):
+	case s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.dueForWork() || s.full()):
 		// One shard at a time makes a commit: all that write at once get their share of
 		// one disk each. One that is short of memory does not wait for its turn.
 		if gated = v.committing.TryLock(); !gated && !s.full() {

@@ -46,8 +46,8 @@ type Config struct {
 
 	// Clock measures how long commits take; nil: time.Now. It reaches no state.
 	Clock func() time.Time
-	// CommitEvery is how long changes wait for their commit; 0: 2 s, which is
-	// about what is applied again after a crash.
+	// CommitEvery is how much work a worker does between commits, which is about what it
+	// does again after a crash; 0: 1.5 s. Changes never wait longer than five times that.
 	CommitEvery time.Duration
 	// MemoryBytes is what the panes of all views may hold in memory, provisional
 	// and hidden ones included; 0: a quarter of what the machine or its control
@@ -90,7 +90,7 @@ func (c *Config) Validate() error {
 const defaultCut = 1 << 18
 
 const (
-	defaultCommitEvery = 2 * time.Second
+	defaultCommitEvery = 1500 * time.Millisecond
 	defaultPeriod      = 100 * time.Millisecond // of control
 )
 

@@ -81,11 +81,19 @@ func (s *Shard) follow(ctx context.Context) error {
 			due = time.Time{}
 		case due.IsZero():
 			// The time until the next commit runs from the first change.
-			due = time.Now().Add(s.view.views.commitEvery + s.restraint())
+			due = time.Now().Add(idleCommits*s.view.views.commitEvery + s.restraint())
 		}
 	}
 	return ctx.Err()
 }
+
+// idleCommits is how many times longer than CommitEvery changes wait that little work
+// made: to make them again after a crash takes hardly any time.
+const idleCommits = 5
+
+// dueForWork tells whether to make again what was done since the last commit would take
+// so long that it is time for the next.
+func (s *Shard) dueForWork() bool { return s.worked >= s.view.views.commitEvery+s.restraint() }
 
 // commitTurn is how soon a shard asks again whether it may commit.
 const commitTurn = 50 * time.Millisecond
@@ -125,7 +133,10 @@ func (s *Shard) turn(ctx context.Context, due *time.Time) error {
 		return err
 	}
 	defer s.view.views.turns.done()
-	return s.take(ctx, e, began)
+	turn := s.view.views.clock()
+	err = s.take(ctx, e, began)
+	s.worked += max(s.view.views.clock().Sub(turn), 0)
+	return err
 }
 
 // patience is how long the worker waits for a record: until the next commit, and
@@ -192,6 +203,7 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 	v.turns.done()
 	took := max(v.clock().Sub(began), 0)
 	s.control.allowance -= took
+	s.worked += took
 	v.processors.healing.Add(int64(took))
 	s.pin()
 	if errors.Is(err, errHealing) && ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed) {
