@@ -9,6 +9,7 @@ package main
 //	in the heap         the store's cache and memtables     a tenth of all, 12 MiB to 512 MiB
 //	                    panes of views                      an eighth of all, up to a third
 //	                    newest events, of all partitions    a thirty-second
+//	                    what answers remember of panes      a hundredth or so, up to 256 MiB
 //	                    events waiting for the log          the same, up to 128 MiB
 //	                    requests being read, the log,
 //	                    and garbage until it is collected   the rest
@@ -29,6 +30,7 @@ type memoryPlan struct {
 	heap  int64 // of Go's heap; the collector sees to it
 	panes int64
 	tails int64 // of all partitions together
+	cache int64 // of answers
 	queue int64
 	store int64 // outside the heap, mostly
 	body  int64 // of one request, unpacked
@@ -43,6 +45,7 @@ func planMemory(total int64) memoryPlan {
 		heap:  max(total-min(total/8, 512<<20)-programMemory, total/2),
 		panes: max(total/8, total/3-128<<20),
 		tails: total / 32,
+		cache: min(total/128, 256<<20),
 		queue: min(max(total/32, 8<<20), 128<<20),
 		store: min(max(total/10, 12<<20), 512<<20),
 		body:  min(max(total/4, 16<<20), 256<<20),

@@ -9,7 +9,7 @@ func TestMemoryPlan(t *testing.T) {
 		if p.heap > total || p.heap < total/2 {
 			t.Errorf("of %d bytes the heap has %d", total, p.heap)
 		}
-		if shared := p.panes + p.tails + p.queue + p.store; total >= 128<<20 && shared > p.heap*2/3 {
+		if shared := p.panes + p.tails + p.queue + p.store + p.cache; total >= 128<<20 && shared > p.heap*2/3 {
 			t.Errorf("of a heap of %d bytes %d are shared out", p.heap, shared)
 		}
 		if l := p.limits(); l.Body > l.Unpacked || int64(l.Unpacked) > l.InFlight {

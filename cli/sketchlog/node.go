@@ -84,7 +84,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 		age, bytes := n.views.Behind(stream)
 		return ingest.Behind{Age: age, Bytes: bytes}
 	})
-	queries, err := query.New(query.Config{Views: n.views})
+	queries, err := query.New(query.Config{Views: n.views, CacheBytes: int(memory.cache)})
 	if err != nil {
 		return n, err
 	}
