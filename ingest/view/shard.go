@@ -71,7 +71,7 @@ type Shard struct {
 	spans    map[spanID]*span
 	order    []*span          // by start
 	current  map[string]int64 // panes by count: the number of each key's open pane; all keys, in memory or not
-	names    map[string]*name // keys of the panes in memory
+	names    index[*name]     // keys of the panes in memory
 	gone     map[paneID]bool  // dropped panes that the store still holds
 	panes    int              // in memory or not
 	size     int64            // bytes of all panes, about
@@ -103,9 +103,12 @@ type tally struct {
 
 // name is a key that panes share.
 type name struct {
+	hash uint64
 	text string
 	uses int
 }
+
+func (n *name) place() (uint64, string) { return n.hash, n.text }
 
 // Position says how far a shard is. It belongs to the panes that were read
 // under the same lock.
@@ -157,7 +160,7 @@ func (s *Shard) clear() {
 	s.dropResume()
 	s.ledger, _ = shedding.NewLedger(s.view.views.limits) // Open has checked the limits
 	s.samples, s.struck, s.owing = map[uint64]*sample{}, nil, false
-	s.spans, s.order, s.names = map[spanID]*span{}, nil, map[string]*name{}
+	s.spans, s.order, s.names = map[spanID]*span{}, nil, index[*name]{}
 	s.current = map[string]int64{}
 	s.panes, s.size, s.widest = 0, 0, 0
 	s.hold(-s.held)
@@ -228,7 +231,7 @@ func (s *Shard) position() Position {
 		Partition: s.number, Offset: t.offset,
 		Applied: t.applied, Lost: t.lost + s.ledger.Lost(), Late: t.late + t.expired, Expired: t.expired,
 		HasEvents: t.any, Greatest: t.greatest,
-		Keys: max(len(s.names), s.widest, len(s.current)), Panes: s.panes, Bytes: s.size,
+		Keys: max(s.names.len(), s.widest, len(s.current)), Panes: s.panes, Bytes: s.size,
 		Rate: s.rate.Value(), Failure: s.failure,
 	}
 	p.Owed = s.unread() + s.ledger.Owed()
@@ -299,16 +302,16 @@ func (s *Shard) dropSpan(sp *span) {
 	s.unsaved = true
 }
 
-// intern returns the one copy of a key, and counts its use. In a view with one
-// pane a key there is nothing to share.
-func (s *Shard) intern(key string) string {
+// intern returns the one copy of a key, and counts its use; it keeps nothing of the key
+// that it is given. In a view with one pane a key there is nothing to share.
+func (s *Shard) intern(hash uint64, key string) string {
 	if s.view.timeless() {
-		return key
+		return strings.Clone(key)
 	}
-	n := s.names[key]
+	n := s.names.find(hash, key)
 	if n == nil {
-		n = &name{text: key}
-		s.names[n.text] = n
+		n = &name{hash: hash, text: strings.Clone(key)}
+		s.names.add(n)
 	}
 	n.uses++
 	return n.text
@@ -318,9 +321,9 @@ func (s *Shard) intern(key string) string {
 // is the caller's.
 func (s *Shard) forget(c *cell) {
 	s.hold(-c.size)
-	if n := s.names[c.key]; n != nil {
+	if n := s.names.find(c.hash, c.key); n != nil {
 		if n.uses--; n.uses == 0 {
-			delete(s.names, c.key)
+			s.names.remove(n)
 		}
 	}
 	if c.dirty {
@@ -359,14 +362,13 @@ func (s *Shard) stored(sp *span, key []byte) (*sketches.Pane, error) {
 
 // insert puts a pane that exists into memory.
 func (s *Shard) insert(sp *span, hash uint64, key []byte, p *sketches.Pane) *cell {
-	c := &cell{hash: hash, key: string(key), span: sp, pane: p}
+	c := &cell{hash: hash, key: s.intern(hash, text(key)), span: sp, pane: p}
 	s.enter(c)
 	return c
 }
 
 // enter puts a cell into its span.
 func (s *Shard) enter(c *cell) {
-	c.key = s.intern(c.key)
 	c.size = int64(c.pane.Size()) + cellOverhead
 	s.hold(c.size)
 	c.span.add(c)
@@ -430,6 +432,9 @@ func (s *Shard) count(c *cell) {
 // in sp. There must be room for the key.
 func (s *Shard) takeOver(sp *span, c *cell) *cell {
 	c.span, c.size = sp, 0
+	if !s.view.timeless() { // else the key is its own already
+		c.key = s.intern(c.hash, c.key)
+	}
 	s.enter(c)
 	s.count(c)
 	return c

@@ -287,8 +287,8 @@ func TestEviction(t *testing.T) {
 		t.Errorf("%d are left, %d bytes", left.len(), n.views.Held())
 	}
 	s.evict(0)
-	if held := n.views.Held(); held != 0 || len(s.names) != 0 {
-		t.Errorf("%d bytes and %d keys are left", held, len(s.names))
+	if held := n.views.Held(); held != 0 || s.names.len() != 0 {
+		t.Errorf("%d bytes and %d keys are left", held, s.names.len())
 	}
 }
 
