@@ -44,3 +44,33 @@ func BenchmarkApplyManyPanes(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkApplyOneKey fills one large pane of six sketches by batches, and
+// begins a new one whenever the stream is over.
+func BenchmarkApplyOneKey(b *testing.B) {
+	const batch = 8192
+	specs := sixSpecs(-1)[:6]
+	specs[0].Precision, specs[1].Capacity, specs[2].Width, specs[3].Size, specs[4].Size = 14, 1_000_000, 1<<16, 256, 1000
+	specs[5].HalfLife = 600_000
+	l := mustLayout(b, specs)
+	for _, stream := range []struct {
+		name string
+		skew float64
+	}{{"zipf", 1.1}, {"uniform", 0}} {
+		var batches []*Rows
+		for events := zipfEvents(1<<21, 1_000_000, stream.skew, 1); len(events) > 0; events = events[batch:] {
+			batches = append(batches, rowsOf(events[:batch:batch]))
+		}
+		b.Run(stream.name, func(b *testing.B) {
+			b.ReportAllocs()
+			p := l.NewPane()
+			for i := range b.N {
+				if i%len(batches) == 0 {
+					p = l.NewPane()
+				}
+				p.Apply(batches[i%len(batches)])
+			}
+			perEvent(b, batch)
+		})
+	}
+}

@@ -71,19 +71,29 @@ func (h *HyperLogLog) AddHashes(hashes []uint64) {
 		h.ranks = countRanks(h.registers)
 		h.stale = false
 	}
-	registers, p := h.registers, uint(h.precision)&63
-	shift, stop := (64-p)&63, uint64(1)<<(p-1)
+	// Turned by p bits, a hash has its register's number below and what is ranked above.
+	registers, p := h.registers, int(h.precision)
+	mask, stop := uint64(len(registers)-1), uint64(1)<<(p-1)
 	for _, x := range hashes {
-		rank := uint8(bits.LeadingZeros64(x<<p|stop)) + 1
-		r := &registers[x>>shift]
-		// Fast path: most items leave their register as it is.
-		if old := *r; rank > old && x != 0 {
-			*r = rank
-			h.ranks[old&63]--
-			h.ranks[rank&63]++
+		turned := bits.RotateLeft64(x, p)
+		r := &registers[turned&mask]
+		// Fast path: most items leave their register as it is. To count leading zeros
+		// takes longer than to look up what has enough of them.
+		if turned|stop <= outranks[*r&63] && x != 0 {
+			h.ranks[*r&63]--
+			*r = uint8(bits.LeadingZeros64(turned|stop)) + 1
+			h.ranks[*r&63]++
 		}
 	}
 }
+
+// outranks has, by rank, the greatest word of a higher rank: one with as many leading zeros.
+var outranks = func() (greatest [64]uint64) {
+	for rank := range greatest {
+		greatest[rank] = math.MaxUint64 >> rank
+	}
+	return greatest
+}()
 
 // holds tells whether adding an item would change nothing.
 func (h *HyperLogLog) holds(hash uint64) bool {

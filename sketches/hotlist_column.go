@@ -162,14 +162,15 @@ func (h *HotList) turnAway(hashes []uint64) (done int) {
 	}
 	d := &h.door
 	d.open(h.size)
-	waiting, next, heads := d.waiting, d.next[:len(d.waiting)], d.heads
+	n, waiting, next, heads := d.n, d.waiting, d.next[:len(d.waiting)], d.heads
 	filter, mask, homes := h.filter, uint64(len(h.filter)-1), uint64(len(d.heads)-1)
 	for _, x := range hashes {
 		if filter[x>>20&mask]>>(x>>44&63)&1 != 0 || x == 0 {
 			break
 		}
-		home, n, before := x>>24&homes, d.n, int32(-1)
+		home, before := x>>24&homes, int32(-1)
 		if waiting[heads[home]]>>24&homes == home { // another of this home, or one of an epoch past
+			d.n = n
 			if d.find(x) >= 0 {
 				break
 			}
@@ -178,12 +179,13 @@ func (h *HotList) turnAway(hashes []uint64) (done int) {
 		done++
 		if n == len(waiting) { // the size+1st ends the epoch
 			h.offset = saturatingAdd(h.offset, 1)
-			d.n = 0
+			n = 0
 			continue
 		}
 		waiting[n], next[n], heads[home] = x, before, uint16(n)
-		d.n = n + 1
+		n++
 	}
+	d.n = n
 	h.total += uint64(done)
 	return done
 }
