@@ -121,12 +121,29 @@ var bit = func() (b [64]uint64) {
 	return b
 }()
 
-// addEight is the fast path: eight hashes, one filter, far from its limit. A
-// bit goes into each word of the block, so nothing waits for anything but memory.
+// vectorPiece is how many items are added between two moments at which the
+// runtime may stop the goroutine, which it cannot within setEight: some µs.
+const vectorPiece = 4096
+
+// addEight is the fast path: eight hashes, one filter, far from its limit.
+func (f *bloomFilter) addEight(hashes []uint64) {
+	if !haveVectors {
+		f.addEightByWords(hashes)
+		return
+	}
+	for len(hashes) > 0 {
+		n := min(len(hashes), vectorPiece)
+		setEight(&f.lines[0], uint64(len(f.lines)), &hashes[0], n)
+		hashes = hashes[n:]
+	}
+}
+
+// addEightByWords is addEight for every processor. A bit goes into each word of
+// the block, so nothing waits for anything but memory.
 // A processor can wait for some twenty blocks at once but looks only four
 // items ahead here, so all blocks of a few dozen items are touched first. What
 // was read is returned, lest the compiler leave the reading out.
-func (f *bloomFilter) addEight(hashes []uint64) (touched uint64) {
+func (f *bloomFilter) addEightByWords(hashes []uint64) (touched uint64) {
 	lines, blocks, bit := f.lines, uint64(len(f.lines)), &bit
 	var places [64]uint32
 	for len(hashes) > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -380,6 +381,30 @@ func FuzzDecodeBloom(f *testing.F) {
 			t.Fatal("an item added is missing")
 		}
 	})
+}
+
+// TestBloomColumnsEqualItems: eight hashes a column at a time, by vectors and by
+// words, set the bits that one item after the other sets.
+func TestBloomColumnsEqualItems(t *testing.T) {
+	for _, size := range []uint64{1, 20, 1000, 100_000} {
+		p := bloomSized(t, size, 0.01)
+		one, words, vectors := newBloomFilter(p.levels[0]()), newBloomFilter(p.levels[0]()), newBloomFilter(p.levels[0]())
+		if one.hashes != bloomWords {
+			t.Fatalf("capacity %d takes %d hashes", size, one.hashes)
+		}
+		for _, n := range []int{1, 2, 63, 64, 65, 1000, vectorPiece - 1, vectorPiece + 1, 3 * vectorPiece} {
+			hashes := randomHashes(size+uint64(n), n)
+			for i := 0; i < n; i += 7 {
+				hashes[i] = 0
+			}
+			one.addAny(hashes)
+			words.addEightByWords(hashes)
+			vectors.addEight(hashes)
+		}
+		if !slices.Equal(words.words, one.words) || !slices.Equal(vectors.words, one.words) {
+			t.Fatalf("capacity %d: columns set other bits", size)
+		}
+	}
 }
 
 func BenchmarkBloomAdd(b *testing.B) {
