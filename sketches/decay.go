@@ -13,9 +13,13 @@ type HalfLife struct {
 	milliseconds int64
 	scale        float64                 // powerSteps / milliseconds
 	powers       [powerSteps + 1]float64 // 2^(i/powerSteps)
+	soon         [soonSteps]float64      // 2^(i/milliseconds)
 }
 
-const powerSteps = 1024
+const (
+	powerSteps = 1024
+	soonSteps  = 1024 // milliseconds
+)
 
 const (
 	// decayLimit is the greatest magnitude of a value that is counted: 2^960,
@@ -44,6 +48,9 @@ func NewHalfLife(milliseconds int64) (*HalfLife, error) {
 	h := &HalfLife{milliseconds: milliseconds, scale: powerSteps / float64(milliseconds)}
 	for i := range h.powers {
 		h.powers[i] = math.Exp2(float64(i) / powerSteps)
+	}
+	for i := range h.soon {
+		h.soon[i] = math.Exp2(float64(i) / float64(milliseconds))
 	}
 	return h, nil
 }
@@ -115,27 +122,25 @@ func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	s.settle(s.sum, s.lost)
 }
 
-// addNear is the fast path for whole columns: a block of usable values soon
-// after its first one, within the landmark's half-life. Their powers differ from
-// the first one's by so little that e^r alone tells them, without rounding to a
-// step and looking it up. It adds all or, returning false, nothing.
+// addNear is the fast path for whole columns: a block of usable values that come
+// within a second after its first one, and within the landmark's half-life. What
+// they count relative to the first one is looked up by the millisecond. It adds all
+// or, returning false, nothing.
 func (s *HalfLifeSum) addNear(times []int64, values []float64) bool {
 	h := s.halfLife
 	start, length := s.span()
-	near := uint64(h.milliseconds / (2 * powerSteps)) // half a step
 	first := uint64(times[0] - start)
-	if first >= length || length-first < near {
+	if first >= length {
 		return false
 	}
-	part, scale := 0.0, h.scale*(math.Ln2/powerSteps)
+	part, soon := 0.0, h.soon[:min(length-first, soonSteps)]
 	values = values[:len(times)]
 	for i, t := range times {
 		v, after := values[i], uint64(t-times[0])
-		if after >= near || math.Float64bits(v)<<1 > decayLimitBits<<1 {
+		if after >= uint64(len(soon)) || math.Float64bits(v)<<1 > decayLimitBits<<1 {
 			return false
 		}
-		r := float64(int64(after)) * scale
-		part += float64(v * (1 + r*(1+r*(1.0/2+r*(1.0/6)))))
+		part += float64(v * soon[after])
 	}
 	s.include(part * h.power(int64(first)))
 	return true
