@@ -21,7 +21,7 @@ type door struct {
 }
 
 // doorSpread is how many heads there are a hash.
-const doorSpread = 8
+const doorSpread = 16
 
 // open makes room for the hashes of a list of the given size, upon first use.
 func (d *door) open(size int) {

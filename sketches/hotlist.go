@@ -186,8 +186,7 @@ func (h *HotList) count(hash, weight uint64) int {
 		if h.door.n < h.size {
 			h.door.add(hash, h.size)
 		} else { // the size+1st
-			h.offset = saturatingAdd(h.offset, 1)
-			h.door.reset()
+			h.endEpoch()
 		}
 		return -1
 	}
@@ -195,6 +194,12 @@ func (h *HotList) count(hash, weight uint64) int {
 		h.purge()
 	}
 	return h.enter(hash, weight, weight, slack)
+}
+
+// endEpoch empties a door that is full.
+func (h *HotList) endEpoch() {
+	h.offset = saturatingAdd(h.offset, 1)
+	h.door.reset()
 }
 
 // enter makes an entry without item bytes.

@@ -16,6 +16,11 @@ func (h *HotList) mark(hash uint64) {
 	h.filter[hash>>20&uint64(len(h.filter)-1)] |= 1 << (hash >> 44 & 63)
 }
 
+// marked tells whether an item may have an entry.
+func (h *HotList) marked(hash uint64) bool {
+	return h.filter[hash>>20&uint64(len(h.filter)-1)]>>(hash>>44&63)&1 != 0
+}
+
 // refilter fills the filter anew, at the size that goes with the table's.
 func (h *HotList) refilter() {
 	if n := len(h.tags) * filterBits / 64; len(h.filter) == n {
@@ -98,14 +103,12 @@ func (h *HotList) part(s *columnScratch, column []uint64, index []int32) (candid
 	n := len(column)
 	candidates, hashes, rows, index := s.candidates[:n], s.missed.hashes[:n], s.missed.index[:n], index[:n]
 	filter, mask := h.filter, uint64(len(h.filter)-1)
-	a, b := 0, 0
+	a := 0
 	for i, x := range column {
-		candidate := int(filter[x>>20&mask] >> (x >> 44 & 63) & 1)
-		candidates[a], hashes[b], rows[b] = int32(i), x, index[i]
-		a += candidate
-		b += 1 - candidate
+		candidates[a], hashes[i-a], rows[i-a] = int32(i), x, index[i]
+		a += int(filter[x>>20&mask] >> (x >> 44 & 63) & 1)
 	}
-	return candidates[:a], choice{hashes[:b], rows[:b]}
+	return candidates[:a], choice{hashes[:n-a], rows[:n-a]}
 }
 
 // rejoin puts the strays back to where they were among the rows missed: what
@@ -162,30 +165,48 @@ func (h *HotList) turnAway(hashes []uint64) (done int) {
 	}
 	d := &h.door
 	d.open(h.size)
+	for {
+		done += h.turnAwayStrangers(hashes[done:])
+		if done == len(hashes) {
+			break
+		}
+		x := hashes[done]
+		if x == 0 || h.marked(x) || d.has(x) {
+			break
+		}
+		if d.n == h.size {
+			h.endEpoch()
+		} else {
+			d.add(x, h.size)
+		}
+		done++
+	}
+	h.total += uint64(done)
+	return done
+}
+
+// turnAwayStrangers stops already at an item that shares its home at the door with
+// another, be that of an epoch past: in a loop without calls all stays in registers.
+func (h *HotList) turnAwayStrangers(hashes []uint64) (done int) {
+	d := &h.door
 	n, waiting, next, heads := d.n, d.waiting, d.next[:len(d.waiting)], d.heads
 	filter, mask, homes := h.filter, uint64(len(h.filter)-1), uint64(len(d.heads)-1)
 	for _, x := range hashes {
-		if filter[x>>20&mask]>>(x>>44&63)&1 != 0 || x == 0 {
+		home := x >> 24 & homes
+		place := int(heads[home])
+		other := (waiting[place]^x)>>24&homes | uint64(n-1-place)>>63 // not 0: none of this home, or one of an epoch past
+		if filter[x>>20&mask]>>(x>>44&63)&1 != 0 || x == 0 || other == 0 {
 			break
 		}
-		home, before := x>>24&homes, int32(-1)
-		if waiting[heads[home]]>>24&homes == home { // another of this home, or one of an epoch past
-			d.n = n
-			if d.find(x) >= 0 {
-				break
-			}
-			before = int32(d.head(int(home)))
-		}
 		done++
-		if n == len(waiting) { // the size+1st ends the epoch
-			h.offset = saturatingAdd(h.offset, 1)
+		if n == len(waiting) { // the size+1st
+			h.endEpoch()
 			n = 0
 			continue
 		}
-		waiting[n], next[n], heads[home] = x, before, uint16(n)
+		waiting[n], next[n], heads[home] = x, -1, uint16(n)
 		n++
 	}
 	d.n = n
-	h.total += uint64(done)
 	return done
 }
