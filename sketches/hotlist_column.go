@@ -51,7 +51,7 @@ type columnScratch struct {
 // choice is some of a column's rows.
 type choice struct {
 	hashes []uint64
-	index  []int32 // as Rows.Index
+	rows   []int32
 }
 
 // fit makes room for a column of n rows on a table of so many slots.
@@ -69,12 +69,12 @@ func (s *columnScratch) fit(n, slots int) {
 // hit finds the items that have an entry and counts their occurrences in
 // s.hits, by slot, without counting them in the list yet. It returns all other
 // rows, in order, and the slots touched.
-func (h *HotList) hit(s *columnScratch, column []uint64, index []int32) (others choice, touched []int32) {
+func (h *HotList) hit(s *columnScratch, column []uint64) (others choice, touched []int32) {
 	if h.filter == nil {
 		h.refilter()
 	}
 	s.fit(len(column), len(h.tags))
-	candidates, missed := h.part(s, column, index)
+	candidates, missed := h.part(s, column)
 	tags, hits := h.tags, s.hits[:len(h.tags)]
 	mask := uint64(len(tags) - 1)
 	s.strays = s.strays[:0]
@@ -95,38 +95,46 @@ func (h *HotList) hit(s *columnScratch, column []uint64, index []int32) (others 
 		}
 		hits[j]++
 	}
-	return s.rejoin(missed, column, index), s.touched[:n]
+	return s.rejoin(missed, column), s.touched[:n]
 }
 
 // part separates the rows whose items may have an entry from those that have none.
-func (h *HotList) part(s *columnScratch, column []uint64, index []int32) (candidates []int32, missed choice) {
+func (h *HotList) part(s *columnScratch, column []uint64) (candidates []int32, missed choice) {
 	n := len(column)
-	candidates, hashes, rows, index := s.candidates[:n], s.missed.hashes[:n], s.missed.index[:n], index[:n]
-	filter, mask := h.filter, uint64(len(h.filter)-1)
-	a := 0
+	a := partColumn(s.candidates[:n], s.missed.rows[:n], s.missed.hashes[:n], column, h.filter)
+	return s.candidates[:a], choice{s.missed.hashes[:n-a], s.missed.rows[:n-a]}
+}
+
+// partColumn writes the rows of candidates, and the rows and hashes of the others. It
+// is by itself because a loop that has nothing else to remember stays in registers.
+//
+//go:noinline
+func partColumn(candidates, rows []int32, hashes, column, filter []uint64) (a int) {
+	rows, hashes = rows[:len(candidates)], hashes[:len(candidates)]
+	mask := uint64(len(filter) - 1)
 	for i, x := range column {
-		candidates[a], hashes[i-a], rows[i-a] = int32(i), x, index[i]
+		candidates[a], rows[i-a], hashes[i-a] = int32(i), int32(i), x
 		a += int(filter[x>>20&mask] >> (x >> 44 & 63) & 1)
 	}
-	return candidates[:a], choice{hashes[:n-a], rows[:n-a]}
+	return a
 }
 
 // rejoin puts the strays back to where they were among the rows missed: what
 // follows depends upon order, and must not depend upon what a filter mistakes.
-func (s *columnScratch) rejoin(missed choice, column []uint64, index []int32) choice {
+func (s *columnScratch) rejoin(missed choice, column []uint64) choice {
 	if len(s.strays) == 0 {
 		return missed
 	}
-	hashes, rows := s.others.hashes[:0], s.others.index[:0]
+	hashes, rows := s.others.hashes[:0], s.others.rows[:0]
 	done := 0
 	for _, k := range s.strays {
 		i := s.candidates[k]
 		before := int(i - k) // of the i rows before it, k are candidates
 		hashes = append(append(hashes, missed.hashes[done:before]...), column[i])
-		rows = append(append(rows, missed.index[done:before]...), index[i])
+		rows = append(append(rows, missed.rows[done:before]...), i)
 		done = before
 	}
-	return choice{append(hashes, missed.hashes[done:]...), append(rows, missed.index[done:]...)}
+	return choice{append(hashes, missed.hashes[done:]...), append(rows, missed.rows[done:]...)}
 }
 
 // settleHits counts in the list what hit has counted in s, and clears it.
@@ -140,7 +148,8 @@ func (h *HotList) settleHits(s *columnScratch, touched []int32) {
 
 // admit counts items that had no entry when hit looked, in order. The total
 // must be far from its greatest value.
-func (h *HotList) admit(hashes []uint64, items Items, index []int32) {
+func (h *HotList) admit(others choice, items Items, index []int32) {
+	hashes := others.hashes
 	for i := 0; i < len(hashes); {
 		i += h.turnAway(hashes[i:])
 		if i == len(hashes) {
@@ -148,7 +157,7 @@ func (h *HotList) admit(hashes []uint64, items Items, index []int32) {
 		}
 		if x := hashes[i]; x != 0 {
 			if slot := h.count(x, 1); slot >= 0 {
-				h.arena = items.AppendItem(h.arena, index[i])
+				h.arena = items.AppendItem(h.arena, index[others.rows[i]])
 				h.close(slot)
 			}
 		}

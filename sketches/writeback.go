@@ -43,8 +43,7 @@ func (w *wide) writeBack(l *Layout, column int, hashes []uint64, r *Rows, first 
 	}
 	s := l.columnScratch.Get().(*columnScratch)
 	defer l.columnScratch.Put(s)
-	index, items := r.Index[first:], r.Items[column]
-	others, touched := cache.hit(s, hashes, index)
+	others, touched := cache.hit(s, hashes)
 	w.payCountMins(l, plan, cache, s, touched)
 	cache.settleHits(s, touched)
 	for i := range l.specs {
@@ -61,7 +60,7 @@ func (w *wide) writeBack(l *Layout, column int, hashes []uint64, r *Rows, first 
 		case spec.Kind == KindCountMin:
 			need[*CountMin](w, l, i).AddHashes(others.hashes, nil)
 		case i == plan.cache:
-			cache.admit(others.hashes, items, others.index)
+			cache.admit(others, r.Items[column], r.Index[first:])
 		default: // another hot list
 			w.addTo(l, i, hashes, r, first)
 		}
