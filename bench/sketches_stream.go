@@ -77,10 +77,7 @@ func (s *sketchStream) AppendItem(dst []byte, row int32) []byte {
 
 // hash fills out with the hashes of all events; it is part of what is measured.
 func (s *sketchStream) hash(out []uint64) {
-	text := s.text
-	for i, ref := range s.refs[:len(out)] {
-		out[i] = event.HashText(text[ref>>32:][:uint32(ref)])
-	}
+	event.HashTexts(out, s.text, s.refs[:len(out)])
 }
 
 // touch reads the items of some events, for the same reason as sketches.Touch.

@@ -128,9 +128,10 @@ func (c *Column) hash(out []uint64) {
 	var words []uint64
 	if c.codes != nil {
 		words = make([]uint64, len(c.entries))
-		for i, bits := range c.entries {
-			words[i] = HashText(c.text(bits))
-		}
+		HashTexts(words, c.Bytes, c.entries)
+	} else if !slices.ContainsFunc(c.Kinds, func(k Kind) bool { return k != String }) {
+		HashTexts(out, c.Bytes, c.Bits)
+		return
 	}
 	no, yes := nonZero(xxh3.HashSeed(nil, seeds[False])), nonZero(xxh3.HashSeed(nil, seeds[True]))
 	// Equal references that follow one another are equal strings.

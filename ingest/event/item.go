@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/bits"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -243,6 +244,38 @@ func HashItem(item []byte) uint64 {
 // HashText is HashItem of a string item, from the string alone: columns of strings are
 // hashed without their canonical bytes.
 func HashText(text []byte) uint64 { return nonZero(xxh3.HashSeed(text, seeds[String])) }
+
+// HashTexts is HashText of a column: out gets a hash for each of refs, which are offsets
+// into text above lengths, of 32 bits each.
+func HashTexts(out []uint64, text []byte, refs []uint64) {
+	// xxh3 keys the first and the last eight bytes with words of its secret, to which it
+	// adds and from which it subtracts the seed.
+	var (
+		first = (0x1f67b3b7a4a44072 ^ 0x78e5c0cc4ee679cb) + seeds[String]
+		last  = (0x2172ffcc7dd05a82 ^ 0x8e2443f7744608b8) - seeds[String]
+	)
+	out = out[:len(refs)]
+	before := uint64(math.MaxUint64)
+	for i, ref := range refs {
+		if ref == before { // equal references that follow one another are equal strings
+			out[i] = out[i-1]
+			continue
+		}
+		before = ref
+		s := text[ref>>32:][:uint32(ref)]
+		if len(s) < 9 || len(s) > 16 {
+			out[i] = HashText(s)
+			continue
+		}
+		// Fast path, without a call: what xxh3 does with 9 to 16 bytes, the length of most
+		// names and numbers.
+		low, high := binary.LittleEndian.Uint64(s)^first, binary.LittleEndian.Uint64(s[len(s)-8:])^last
+		a, b := bits.Mul64(low, high)
+		x := uint64(len(s)) + bits.ReverseBytes64(low) + high + (a ^ b)
+		x = (x ^ x>>37) * 0x165667919e3779f9
+		out[i] = nonZero(x ^ x>>32)
+	}
+}
 
 // allNull says whether a tuple's elements are all null: a null is the byte 0 and any other
 // value begins with another byte.

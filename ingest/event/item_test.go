@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/zeebo/xxh3"
 )
 
 func TestItemRoundTrip(t *testing.T) {
@@ -27,6 +29,34 @@ func TestItemRoundTrip(t *testing.T) {
 		values, err := TupleValues(tuple)
 		if err != nil || !slices.Equal(values, vs) {
 			t.Fatalf("%v: tuple %x decodes as %v, %v", vs, tuple, values, err)
+		}
+	}
+}
+
+// TestHashTextsEqualsItems: of every length about those that have a path of their own.
+func TestHashTextsEqualsItems(t *testing.T) {
+	r := random(9)
+	var text []byte
+	var refs []uint64
+	for i := range 4000 {
+		at := len(text)
+		for range i % 40 {
+			text = append(text, byte(r.Uint32()))
+		}
+		refs = append(refs, uint64(at)<<32|uint64(len(text)-at))
+		if i%5 == 0 {
+			refs = append(refs, refs[len(refs)-1])
+		}
+	}
+	hashes := make([]uint64, len(refs))
+	HashTexts(hashes, text, refs)
+	for i, ref := range refs {
+		s := text[ref>>32:][:uint32(ref)]
+		if want := xxh3.HashSeed(s, seeds[String]); hashes[i] != want || HashText(s) != want {
+			t.Fatalf("%d bytes: %016x and %016x, want %016x", len(s), hashes[i], HashText(s), want)
+		}
+		if want := HashItem(AppendItem(nil, StringValue(string(s)))); hashes[i] != want {
+			t.Fatalf("%d bytes: %016x, as an item %016x", len(s), hashes[i], want)
 		}
 	}
 }
