@@ -36,7 +36,7 @@ func (t *Target) start(ctx context.Context) error {
 	args := append([]string{"serve", "--data", t.data, "--listen", "127.0.0.1:0"}, t.flags...)
 	t.child = exec.Command(t.binary, args...)
 	t.child.Stderr = os.Stderr
-	t.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	t.child.SysProcAttr = endsWithParent()
 	out, err := t.child.StdoutPipe()
 	if err != nil {
 		return err
