@@ -11,8 +11,8 @@ import "slices"
 // the others. A head is only good if the hash at its place has those bits (Briggs
 // and Torczon, "An efficient representation for sparse sets", 1993), so neither
 // heads nor next ever need to be cleared: to empty the door is to set n to zero.
-// Open addressing would mispredict whether the home of a hash is free about
-// every eighth time; here that takes heads as many as eight times the hashes.
+// With open addressing a processor would mispredict whether the home of a hash is
+// free about every eighth time; here it does about every thirtieth time.
 type door struct {
 	waiting []uint64
 	next    []int32  // by place; -1: no more
