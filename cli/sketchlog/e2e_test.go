@@ -188,6 +188,22 @@ func (p *process) call(method, path, contentType string, body []byte, headers ..
 	return resp.StatusCode, answer, err
 }
 
+// sendNumbered sends a numbered request again until it is acknowledged, whatever
+// becomes of the server meanwhile; false, and the test has failed, if it is refused or
+// that takes a minute.
+func (p *process) sendNumbered(stream, number, body string) bool {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		code, answer, err := p.call("POST", "/v1/streams/"+stream+"/events", "application/x-ndjson", []byte(body), "Idempotency-Key", number)
+		if err == nil && code == 200 {
+			return true
+		}
+		if err == nil && code != 503 && code != 429 || time.Now().After(end) {
+			p.t.Errorf("request %s to %s: %d %s %v", number, stream, code, answer, err)
+			return false
+		}
+	}
+}
+
 // must makes a request that has to succeed and decodes its answer into out.
 func (p *process) must(method, path string, body, out any) {
 	p.t.Helper()

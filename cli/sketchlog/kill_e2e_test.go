@@ -35,7 +35,7 @@ func TestSIGKILLLosesNothingAcknowledgedAndDoublesNothing(t *testing.T) {
 	var wg sync.WaitGroup
 	var sent [keysUnderway]atomic.Int64 // numbered events acknowledged, by key
 	for producer := range 3 {
-		wg.Go(func() { produceNumbered(t, p, producer, &sent, done) })
+		wg.Go(func() { produceNumbered(p, producer, &sent, done) })
 	}
 	var acknowledged, uncertain atomic.Int64
 	wg.Go(func() { producePlain(t, p, &acknowledged, &uncertain, done) })
@@ -82,7 +82,7 @@ func events(producer, number int) (body string, keys [keysUnderway]int64) {
 	return b.String(), keys
 }
 
-func produceNumbered(t *testing.T, p *process, producer int, sent *[keysUnderway]atomic.Int64, done <-chan struct{}) {
+func produceNumbered(p *process, producer int, sent *[keysUnderway]atomic.Int64, done <-chan struct{}) {
 	for number := 1; ; number++ {
 		select {
 		case <-done:
@@ -90,16 +90,8 @@ func produceNumbered(t *testing.T, p *process, producer int, sent *[keysUnderway
 		default:
 		}
 		body, keys := events(producer, number)
-		for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			code, answer, err := p.call("POST", "/v1/streams/numbered/events", "application/x-ndjson", []byte(body),
-				"Idempotency-Key", fmt.Sprintf("producer-%d/%d", producer, number))
-			if err == nil && code == 200 {
-				break
-			}
-			if err == nil && code != 503 && code != 429 || time.Now().After(end) {
-				t.Errorf("producer %d, request %d: %d %s %v", producer, number, code, answer, err)
-				return
-			}
+		if !p.sendNumbered("numbered", fmt.Sprintf("producer-%d/%d", producer, number), body) {
+			return
 		}
 		for key, n := range keys {
 			sent[key].Add(n)

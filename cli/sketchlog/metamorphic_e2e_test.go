@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // sameEvents are three thousand events of six keys, some of few items and some
@@ -109,17 +108,10 @@ func produceThroughKills(t *testing.T, p *process, stream, input string, batch i
 			n := min(batch, len(lines))
 			body := strings.Join(lines[:n], "")
 			lines = lines[n:]
-			for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-				code, answer, err := p.call("POST", "/v1/streams/"+stream+"/events", "application/x-ndjson", []byte(body), "Idempotency-Key", fmt.Sprintf("one/%d", number))
-				if err == nil && code == 200 {
-					sent.Store(int64(number))
-					break
-				}
-				if err == nil && code != 503 && code != 429 || time.Now().After(end) {
-					t.Errorf("request %d: %d %s %v", number, code, answer, err)
-					return
-				}
+			if !p.sendNumbered(stream, fmt.Sprintf("one/%d", number), body) {
+				return
 			}
+			sent.Store(int64(number))
 		}
 	})
 	for kill := range 3 {

@@ -49,7 +49,7 @@ func TestSIGKILLWhileSheddingAndHealing(t *testing.T) {
 	var wg sync.WaitGroup
 	var sent [shedKeys]atomic.Int64
 	for producer := range 3 {
-		wg.Go(func() { produceHeavily(t, p, producer, &sent, done) })
+		wg.Go(func() { produceHeavily(p, producer, &sent, done) })
 	}
 	random := rand.New(rand.NewPCG(41, 1))
 	for kill := range shedKills {
@@ -123,7 +123,7 @@ func (p *process) figures(view, question string, asked url.Values) string {
 }
 
 // produceHeavily sends large numbered requests, each until it is acknowledged.
-func produceHeavily(t *testing.T, p *process, producer int, sent *[shedKeys]atomic.Int64, done <-chan struct{}) {
+func produceHeavily(p *process, producer int, sent *[shedKeys]atomic.Int64, done <-chan struct{}) {
 	for number := 1; ; number++ {
 		select {
 		case <-done:
@@ -138,16 +138,8 @@ func produceHeavily(t *testing.T, p *process, producer int, sent *[shedKeys]atom
 			keys[key]++
 			fmt.Fprintf(&body, `{"time":%d,"key":"k%d","user":"u%d","n":%d}`+"\n", 1_600_000_000_000+int64(number)*1000+random.Int64N(1000), key, random.IntN(200_000), random.IntN(100))
 		}
-		for end := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			code, answer, err := p.call("POST", "/v1/streams/s/events", "application/x-ndjson", []byte(body.String()),
-				"Idempotency-Key", fmt.Sprintf("heavy-%d/%d", producer, number))
-			if err == nil && code == 200 {
-				break
-			}
-			if err == nil && code != 503 && code != 429 || time.Now().After(end) {
-				t.Errorf("producer %d, request %d: %d %s %v", producer, number, code, answer, err)
-				return
-			}
+		if !p.sendNumbered("s", fmt.Sprintf("heavy-%d/%d", producer, number), body.String()) {
+			return
 		}
 		for key, n := range keys {
 			sent[key].Add(n)
