@@ -18,9 +18,9 @@ import (
 	"sketchlog/sketches"
 )
 
-// lockedEvents is how many events are applied before readers get their turn:
-// about a millisecond's worth.
-const lockedEvents = 8192
+// lockedEvents is how many events are applied before readers get their turn: a
+// fifth of a millisecond or so.
+const lockedEvents = 1024
 
 // apply brings the shard past an entry of its partition: in full, or at a rate,
 // and then what it does not apply it owes. After an error the shard is between
@@ -52,6 +52,9 @@ func (s *Shard) applyAll(e eventlog.Entry, kept []bool) error {
 	defer s.working.Unlock()
 	if !s.view.counted() {
 		if err := s.locate(); err != nil {
+			return err
+		}
+		if err := s.beforeGroups(); err != nil {
 			return err
 		}
 	}
@@ -224,6 +227,23 @@ func (w *batchWork) spanIndex(id spanID) int32 {
 	}
 	w.spans = append(w.spans, id)
 	return int32(len(w.spans) - 1)
+}
+
+// beforeGroups encodes what a commit under way still needs of the panes that are about
+// to change. Right after it began that is most of them, and takes too long to have
+// readers wait for it.
+func (s *Shard) beforeGroups() error {
+	if s.snapshot == nil {
+		return nil
+	}
+	for i := range s.work.groups {
+		if c := s.work.groups[i].cell; c != nil {
+			if err := s.before(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // applyGroups hands the gathered rows to their panes. The caller holds the

@@ -235,3 +235,39 @@ func BenchmarkCommit(b *testing.B) {
 	b.ReportMetric(float64(whole.Microseconds())/1000/float64(b.N), "whole-ms")
 	b.ReportMetric(float64(size)/(1<<20), "MiB")
 }
+
+// While a commit begins most panes have still to be encoded as they are, which takes
+// long: it is done before the lock is taken for which readers wait.
+func TestPanesAreEncodedBeforeReadersWait(t *testing.T) {
+	r := newSnapshotRig(t, `{"stream":"s","by":["key"],"pane":"1m","sketches":{"d":{"kind":"hll","of":"item"}}}`)
+	r.apply(0, 3)
+	s := r.shard
+	if err := s.fix(false); err != nil {
+		t.Fatal(err)
+	}
+	tally := s.tally
+	s.work.rows = s.work.filter.appendRows(s.work.rows[:0], nil, r.batches[1])
+	s.prepare(entryOf(4, r.batches[1]), nil, &tally) // of the same keys and panes as a record before
+	s.working.Lock()
+	defer s.working.Unlock()
+	if err := s.locate(); err != nil {
+		t.Fatal(err)
+	}
+	waited := 0
+	for _, g := range s.work.groups {
+		if g.cell != nil && g.cell.saving == waiting {
+			waited++
+		}
+	}
+	if err := s.beforeGroups(); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range s.work.groups {
+		if g.cell != nil && g.cell.saving == waiting {
+			t.Errorf("the pane of key %q is still to be encoded", g.cell.key)
+		}
+	}
+	if waited == 0 {
+		t.Error("no pane of the record was part of the commit")
+	}
+}
