@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 )
 
 // recordBytes is the most that goes into one record, as measured from its rows. It is a constant and not a setting because
@@ -44,6 +46,8 @@ type Config struct {
 	CacheBytes int64
 	// Caches bounds that over all partitions. Default: nothing does.
 	Caches *eventlog.CacheBudget
+	// Turns is in whose line placing and encoding of events wait. Default: one with a turn for each processor.
+	Turns *turns.Queue
 	// CheckpointEvery is how often what the tails know is saved. Default 5 s: a start after a crash reads that much again.
 	CheckpointEvery time.Duration
 	// DrainTimeout bounds how long closing goes on appending what was taken. Default 5 s, half of what stopping may take.
@@ -74,6 +78,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Observe == nil {
 		c.Observe = func(Appended) {}
+	}
+	if c.Turns == nil {
+		c.Turns = turns.New(runtime.GOMAXPROCS(0))
 	}
 	if c.Checkpoints == nil {
 		c.Checkpoints = noCheckpoints{}

@@ -9,6 +9,7 @@ import (
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 )
 
 // busyRetry is when a refused request may come again: the whole queue takes less than a second on a log that is well.
@@ -82,7 +83,12 @@ func newReceipt() Receipt {
 }
 
 // submitOnce queues a request without a number.
-func (s *Streams) submitOnce(_ context.Context, st *stream, r Request) (*call, error) {
+func (s *Streams) submitOnce(ctx context.Context, st *stream, r Request) (*call, error) {
+	done, err := s.turn(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	st.mu.RLock()
 	defer st.mu.RUnlock()
 	if st.closed != nil {
@@ -100,32 +106,45 @@ func (s *Streams) submitOnce(_ context.Context, st *stream, r Request) (*call, e
 	return s.queue(st, r, chunks, len(st.partitions), newReceipt(), func(error) {})
 }
 
+// turn waits until it is the turn of a request to be placed and copied; done ends it.
+func (s *Streams) turn(ctx context.Context, r Request) (done func(), err error) {
+	if r.Body.Rows() < turns.LeastEvents {
+		return func() {}, nil
+	}
+	if err := s.config.Turns.Take(ctx, turns.Intake); err != nil {
+		return nil, err
+	}
+	return s.config.Turns.Done, nil
+}
+
 // submitNumbered queues what is missing of a request with a number.
 func (s *Streams) submitNumbered(ctx context.Context, st *stream, r Request) (*call, error) {
 	key := numberKey{r.Producer, r.Number}
 	if err := st.numbered.begin(ctx, key); err != nil {
 		return nil, err
 	}
-	c, err := s.submitMissing(st, r, key)
+	c, err := s.submitMissing(ctx, st, r, key)
 	if err != nil {
 		st.numbered.end(key, 0)
 	}
 	return c, err
 }
 
-// submitMissing judges a request whose key is claimed. If it returns no error, the claim ends with the call.
-func (s *Streams) submitMissing(st *stream, r Request, key numberKey) (*call, error) {
+// submitMissing queues what is missing of a request whose key is claimed. If it returns no error, the claim ends with the call.
+func (s *Streams) submitMissing(ctx context.Context, st *stream, r Request, key numberKey) (*call, error) {
+	verdicts, placed, err := st.judgeNumbered(r, key)
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.turn(ctx, r) // after judging, which may wait for the log
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	st.mu.RLock()
 	defer st.mu.RUnlock()
 	if st.closed != nil {
 		return nil, st.closed
-	}
-	if st.numbered.tooOld(key) {
-		return nil, stale(r)
-	}
-	verdicts, placed, err := st.judge(r)
-	if err != nil {
-		return nil, err
 	}
 	p := place(r.Body, st.definition.Key, placed, roundRobinStart(r.Producer, r.Number))
 	defer p.release()
@@ -156,6 +175,19 @@ func (s *Streams) submitMissing(st *stream, r Request, key numberKey) (*call, er
 		}
 		st.numbered.end(key, placed)
 	})
+}
+
+// judgeNumbered is judge for a request whose key is claimed, and refuses what is too old.
+func (st *stream) judgeNumbered(r Request, key numberKey) ([]event.Verdict, int, error) {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	if st.closed != nil {
+		return nil, 0, st.closed
+	}
+	if st.numbered.tooOld(key) {
+		return nil, 0, stale(r)
+	}
+	return st.judge(r)
 }
 
 // judge asks every partition what it knows of a request's number, and returns that and the partition count to place the

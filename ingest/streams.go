@@ -135,7 +135,7 @@ func (s *Streams) openPartition(ctx context.Context, stream string, number int, 
 	}
 	tail, err := eventlog.OpenTail(ctx, eventlog.TailConfig{
 		Stream: stream, Number: number, Log: log, Checkpoints: s.config.Checkpoints, CacheBytes: s.config.CacheBytes, Caches: s.config.Caches,
-		Clock: s.config.Clock, Logger: s.config.Logger,
+		Turns: s.config.Turns, Clock: s.config.Clock, Logger: s.config.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("recover partition %d of %s: %w", number, stream, err)

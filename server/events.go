@@ -19,6 +19,7 @@ import (
 	"sketchlog/ingest"
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 )
 
 const (
@@ -109,6 +110,19 @@ func (s *Server) decode(r *request, in intake, d ingest.Definition, batch *event
 		return event.Result{}, err
 	}
 	s.metrics.received(r.name, len(body))
+	return s.parse(r, in, d, batch, body, room)
+}
+
+// parse unpacks and decodes a body, when it is its turn; room grows with what is unpacked.
+func (s *Server) parse(r *request, in intake, d ingest.Definition, batch *event.Batch, body []byte, room *room) (result event.Result, err error) {
+	if len(body) >= turns.LeastBytes || in.encoding != "" {
+		ctx, cancel := r.context()
+		defer cancel()
+		if err := s.turns.Take(ctx, turns.Intake); err != nil {
+			return event.Result{}, err
+		}
+		defer s.turns.Done()
+	}
 	if in.encoding != "" {
 		if body, err = event.Unpack(in.encoding, body, s.limits.Unpacked); err != nil {
 			return event.Result{}, fmt.Errorf("Content-Encoding %s: %w", in.encoding, err)
@@ -120,7 +134,7 @@ func (s *Server) decode(r *request, in intake, d ingest.Definition, batch *event
 	o := d.Options()
 	o.Format, o.Skip, o.Arrival = in.format, in.skip, s.clock().UnixMilli()
 	// Decode copies what it keeps: batch does not alias body afterwards.
-	result, err := event.Decode(batch, body, o)
+	result, err = event.Decode(batch, body, o)
 	if err == nil && result.Rejected > 0 {
 		s.metrics.rejected(r.name, result.Rejected)
 	}

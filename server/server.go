@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 
 	"sketchlog/ingest"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 	"sketchlog/ingest/view"
 	"sketchlog/query"
 )
@@ -35,6 +37,8 @@ type Config struct {
 	Log     eventlog.Log
 	// Limits bound what requests may cost; what is 0 has a default.
 	Limits Limits
+	// Turns is in whose line decoding waits; default one with a turn for each processor.
+	Turns *turns.Queue
 	// Clock gives the arrival time of events; default time.Now.
 	Clock func() time.Time
 	// Logger takes what operators should know; default slog.Default.
@@ -134,6 +138,7 @@ type Server struct {
 	config   Config
 	limits   Limits
 	log      *slog.Logger
+	turns    *turns.Queue
 	clock    func() time.Time
 	began    time.Time
 	router   *router
@@ -169,6 +174,9 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if c.Turns == nil {
+		c.Turns = turns.New(runtime.GOMAXPROCS(0))
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -181,7 +189,7 @@ func New(c Config) (*Server, error) {
 	if c.Node == "" {
 		c.Node, _ = os.Hostname() // a nameless host is still a node
 	}
-	s := &Server{config: c, limits: c.Limits.withDefaults(), log: c.Logger, clock: c.Clock, began: c.Clock(), stopping: make(chan struct{})}
+	s := &Server{config: c, limits: c.Limits.withDefaults(), log: c.Logger, turns: c.Turns, clock: c.Clock, began: c.Clock(), stopping: make(chan struct{})}
 	s.connections.open = make(map[net.Conn]struct{})
 	s.budget = semaphore.NewWeighted(s.limits.InFlight)
 	s.watchers = semaphore.NewWeighted(int64(s.limits.Watchers))

@@ -25,6 +25,7 @@ const (
 var levels = map[string]int{
 	"sketches":        0,
 	"shedding":        0,
+	"ingest/turns":    0,
 	"ingest/event":    1,
 	"ingest/eventlog": 2,
 	"ingest/view":     3,

@@ -11,6 +11,7 @@ import (
 	"sketchlog/ingest"
 	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/eventlog/jetstream"
+	"sketchlog/ingest/turns"
 	"sketchlog/ingest/view"
 	"sketchlog/query"
 	"sketchlog/server"
@@ -72,11 +73,12 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	if n.store, err = view.OpenStoreIn(filepath.Join(c.Data, "state"), memory.store); err != nil {
 		return n, fmt.Errorf("opening the state: %w", err)
 	}
+	line := turns.New(cores())
 	if n.streams, err = ingest.Open(ctx, ingest.Config{
-		Log: n.log, Checkpoints: n.store, Clock: time.Now, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails)}); err != nil {
+		Log: n.log, Checkpoints: n.store, Clock: time.Now, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails), Turns: line}); err != nil {
 		return n, fmt.Errorf("opening the streams: %w", err)
 	}
-	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory.panes, Processors: cores(), Logger: c.logger}); err != nil {
+	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory.panes, Processors: cores(), Turns: line, Logger: c.logger}); err != nil {
 		return n, fmt.Errorf("opening the views: %w", err)
 	}
 	n.streams.OnChange(n.views.StreamChanged)
@@ -93,7 +95,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 			return n, err
 		}
 	}
-	n.server, err = server.New(server.Config{Listen: c.Listen, Streams: n.streams, Views: n.views, Queries: queries, Log: n.log, Limits: memory.limits(), Logger: c.logger})
+	n.server, err = server.New(server.Config{Listen: c.Listen, Streams: n.streams, Views: n.views, Queries: queries, Log: n.log, Turns: line, Limits: memory.limits(), Logger: c.logger})
 	return n, err
 }
 

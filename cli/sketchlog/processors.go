@@ -15,7 +15,8 @@ import (
 // the machine's, one that is free takes both up, and the system shares out the machine:
 // measured on two cores under full load, throughput rose by 10 to 30% and the slowest
 // hundredth of answers took half as long. Four for each gave no more throughput and
-// slower answers. Who sets GOMAXPROCS decides for himself.
+// slower answers. Package turns keeps all of them from being busy at once. Who sets
+// GOMAXPROCS decides for himself.
 var cores = sync.OnceValue(func() int {
 	n := runtime.GOMAXPROCS(0)
 	if os.Getenv("GOMAXPROCS") == "" {

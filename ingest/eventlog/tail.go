@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/event"
+	"sketchlog/ingest/turns"
 )
 
 // ErrTruncated means that the log ends before an offset that it had already
@@ -47,6 +48,7 @@ type TailConfig struct {
 	Checkpoints Checkpoints      // nil: the log is read from its start each time
 	CacheBytes  int64            // of decoded batches; 0: DefaultCacheBytes
 	Caches      *CacheBudget     // that it shares with other tails; nil: CacheBytes alone counts
+	Turns       *turns.Queue     // in whose line encoding waits; nil: one of its own
 	Clock       func() time.Time // for Entry.Arrival of own appends alone; nil: time.Now
 	Logger      *slog.Logger     // nil: silent
 }
@@ -70,14 +72,19 @@ type Tail struct {
 	number int
 	log    Partition
 	saved  Checkpoints
+	turns  *turns.Queue
 	clock  func() time.Time
 	logger *slog.Logger
 	prefix string // of the ids of appends: unique to this Tail
 
+	// encoding is held by the one that appends, from before it waits for its turn to
+	// encode; who has a turn may wait for appending, but not for this.
+	encoding sync.Mutex
+	buffer   []byte // of the record being appended
+
 	// appending is held by the one that appends or reads the log's end. It is
-	// taken before mu.
+	// taken after encoding and before mu.
 	appending sync.Mutex
-	buffer    []byte // of the record being appended
 	count     uint64 // appends so far
 
 	mu      sync.Mutex
@@ -97,8 +104,11 @@ type Tail struct {
 func OpenTail(ctx context.Context, c TailConfig) (*Tail, error) {
 	t := &Tail{
 		stream: c.Stream, number: c.Number, log: c.Log, saved: c.Checkpoints,
-		clock: c.Clock, logger: c.Logger, prefix: rand.Text() + "-", changed: make(chan struct{}),
+		turns: c.Turns, clock: c.Clock, logger: c.Logger, prefix: rand.Text() + "-", changed: make(chan struct{}),
 		state: newState(), cache: cache{limit: c.CacheBytes, budget: c.Caches},
+	}
+	if t.turns == nil {
+		t.turns = turns.New(1) // appends wait for one another anyway
 	}
 	if t.clock == nil {
 		t.clock = time.Now
@@ -155,12 +165,16 @@ func (t *Tail) wrap(doing string, err error) error {
 // outcome is unknown: the next call first reads the end of the log again, so
 // that Verdict knows the record if it is there.
 func (t *Tail) Append(ctx context.Context, b *event.Batch, acks Acks) (offset uint64, err error) {
+	t.encoding.Lock()
+	defer t.encoding.Unlock()
+	if err := t.encode(ctx, b); err != nil {
+		return 0, t.wrap("append", err)
+	}
 	t.appending.Lock()
 	defer t.appending.Unlock()
 	if err := t.settle(ctx); err != nil {
 		return 0, t.wrap("append", err)
 	}
-	t.buffer = b.AppendBinary(t.buffer[:0])
 	t.count++
 	offset, err = t.log.Append(ctx, t.prefix+strconv.FormatUint(t.count, 10), t.buffer, acks)
 	if err != nil {
@@ -185,6 +199,18 @@ func (t *Tail) Append(ctx context.Context, b *event.Batch, acks Acks) (offset ui
 		t.buffer = nil
 	}
 	return offset, nil
+}
+
+// encode encodes the batch into the buffer, when it is its turn.
+func (t *Tail) encode(ctx context.Context, b *event.Batch) error {
+	if b.Rows() >= turns.LeastEvents {
+		if err := t.turns.Take(ctx, turns.Intake); err != nil {
+			return err
+		}
+		defer t.turns.Done()
+	}
+	t.buffer = b.AppendBinary(t.buffer[:0])
+	return nil
 }
 
 // refused says whether err means that the log certainly did not take a record.

@@ -4,7 +4,7 @@ package view
 //
 // The first half, which selects, dates, groups and gathers rows, works on the
 // worker's own scratch without a lock. The second half changes panes under the
-// shard's write lock, and lets readers in after every few thousand events;
+// shard's write lock, and lets readers in after every few hundred events;
 // what is left then counts as owed.
 
 import (
@@ -18,9 +18,9 @@ import (
 	"sketchlog/sketches"
 )
 
-// lockedEvents is how many events are applied before readers get their turn: a
-// fifth of a millisecond or so.
-const lockedEvents = 1024
+// lockedEvents is how many events are applied before readers get their turn: some fifty
+// microseconds' worth, and a few milliseconds if the system takes the processor away meanwhile.
+const lockedEvents = 256
 
 // apply brings the shard past an entry of its partition: in full, or at a rate,
 // and then what it does not apply it owes. After an error the shard is between

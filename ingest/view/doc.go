@@ -10,7 +10,6 @@
 //	keep.go                                retention and rollups
 //	panes.go                               how queries read
 //	control.go, shed.go, sample.go         how much of a record is applied; what is kept of a part
-//	turns.go                               whose turn it is to work
 //	processors.go                          how busy the node is
 //	behind.go                              how far behind the log shards are
 //	heal.go, fold.go, past.go              what is owed, and how it is paid

@@ -255,7 +255,7 @@ func TestPanesOfEvents(t *testing.T) {
 func TestLargeRecord(t *testing.T) {
 	n, v := single(t, `{"stream": "s", "sketches": {"f": {"kind": "decay", "of": "n", "factor": 0.999}}}`)
 	w := n.put("w", `{"stream": "s", "by": ["k"], "pane": {"count": 3000}}`)
-	events := make([]testEvent, 3*lockedEvents+5)
+	events := make([]testEvent, 96*lockedEvents+5)
 	want := 0.0
 	for i := range events {
 		events[i] = testEvent{time: int64(i), fields: map[string]any{"k": fmt.Sprintf("k%d", i%2), "n": i}}

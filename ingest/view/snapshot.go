@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"sketchlog/ingest/turns"
 )
 
 // Where a cell stands in the commit that is made. Both worker and whoever drops
@@ -244,13 +246,13 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 	default:
 		return false, nil
 	}
-	if err := v.turns.take(ctx); err != nil {
+	if err := v.turns.Take(ctx, turns.Records); err != nil {
 		if gated {
 			v.committing.Unlock()
 		}
 		return false, err
 	}
-	defer v.turns.done()
+	defer v.turns.Done()
 	began := v.clock()
 	switch {
 	case sn == nil:

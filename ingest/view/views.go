@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 	"sketchlog/shedding"
 )
 
@@ -58,6 +59,9 @@ type Config struct {
 	// Processors is how many of the machine's the process may use; 0: as many as the
 	// runtime schedules on.
 	Processors int
+	// Turns is in whose line workers wait; nil: one with a turn for each processor that
+	// the runtime schedules on.
+	Turns *turns.Queue
 	// Control is how views shed; its Fresh is not used, for each view has its own.
 	Control shedding.Config
 	// Limits bound what a view owes in a partition.
@@ -111,7 +115,7 @@ type Views struct {
 	progress   *progress
 	strains    strains
 	processors *processors
-	turns      *turns
+	turns      *turns.Queue
 	held       atomic.Int64 // bytes of all panes in memory, provisional and hidden ones included
 	dirty      parts        // those of panes that are not committed
 	hidden     parts        // those of hidden ones
@@ -175,7 +179,7 @@ func Open(ctx context.Context, c Config) (*Views, error) {
 		store: c.Store, streams: c.Streams, catalog: c.Catalog, clock: c.Clock,
 		commitEvery: c.CommitEvery, memory: c.MemoryBytes, logger: c.Logger,
 		control: c.Control, limits: c.Limits, override: c.Override, slice: c.slice,
-		progress: newProgress(), processors: newProcessors(c.Processors), turns: newTurns(runtime.GOMAXPROCS(0)), views: map[string]*View{},
+		progress: newProgress(), processors: newProcessors(c.Processors), turns: cmp.Or(c.Turns, turns.New(runtime.GOMAXPROCS(0))), views: map[string]*View{},
 		folding: make(chan struct{}, cmp.Or(c.Processors, runtime.GOMAXPROCS(0))),
 	}
 	if v.clock == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 	"sketchlog/shedding"
 )
 
@@ -129,10 +130,10 @@ func (s *Shard) turn(ctx context.Context, due *time.Time) error {
 	if !ready {
 		began = s.view.views.clock()
 	}
-	if err := s.view.views.turns.take(ctx); err != nil {
+	if err := s.view.views.turns.Take(ctx, turns.Records); err != nil {
 		return err
 	}
-	defer s.view.views.turns.done()
+	defer s.view.views.turns.Done()
 	turn := s.view.views.clock()
 	err = s.take(ctx, e, began)
 	s.worked += max(s.view.views.clock().Sub(turn), 0)
@@ -195,12 +196,12 @@ func (s *Shard) payDebts(ctx context.Context) (paid bool, err error) {
 		}
 		return false, nil
 	}
-	if !v.turns.try() {
+	if !v.turns.Try() {
 		return false, nil
 	}
 	began := v.clock()
 	paid, err = s.heal(ctx)
-	v.turns.done()
+	v.turns.Done()
 	took := max(v.clock().Sub(began), 0)
 	s.control.allowance -= took
 	s.worked += took

@@ -1,0 +1,127 @@
+package turns
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestTurnsAreTakenInOrderAndNeverByTooMany(t *testing.T) {
+	const most, workers, rounds = 3, 20, 200
+	q := New(most)
+	var at, greatest, healed atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range workers {
+		wg.Go(func() {
+			for range rounds {
+				if worker%4 == 0 {
+					if !q.Try() {
+						continue
+					}
+					healed.Add(1)
+				} else if err := q.Take(t.Context(), Records); err != nil {
+					t.Error(err)
+					return
+				}
+				n := at.Add(1)
+				for m := greatest.Load(); n > m && !greatest.CompareAndSwap(m, n); m = greatest.Load() {
+				}
+				at.Add(-1)
+				q.Done()
+			}
+		})
+	}
+	wg.Wait()
+	if greatest.Load() > most || q.free != most || len(q.lines[Records]) != 0 {
+		t.Errorf("%d at work at once; %d turns are free and %d wait", greatest.Load(), q.free, len(q.lines[Records]))
+	}
+}
+
+func TestWhatIsNewGoesBeforeWhatIsOwed(t *testing.T) {
+	q := New(1)
+	if !q.Try() || q.Try() {
+		t.Fatal("one turn is given twice, or never")
+	}
+	var order []int
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			if err := q.Take(t.Context(), Records); err != nil {
+				t.Error(err)
+			}
+			order = append(order, i) // the turn guards it
+			q.Done()
+		})
+		for waiting := 0; waiting <= i; time.Sleep(time.Millisecond) {
+			q.mu.Lock()
+			waiting = len(q.lines[Records])
+			q.mu.Unlock()
+		}
+	}
+	q.Done()
+	wg.Wait()
+	if len(order) != 3 || order[0] != 0 || order[1] != 1 || order[2] != 2 || !q.Try() {
+		t.Errorf("turns were taken in the order %v", order)
+	}
+}
+
+func TestClassesTakeEveryOtherTurn(t *testing.T) {
+	q := New(1)
+	q.Try()
+	var order []Class // the turn guards it
+	var wg sync.WaitGroup
+	for i, c := range []Class{Records, Records, Records, Records, Intake, Intake} {
+		wg.Go(func() {
+			if err := q.Take(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+			order = append(order, c)
+			q.Done()
+		})
+		for waiting := 0; waiting <= i; time.Sleep(time.Millisecond) {
+			q.mu.Lock()
+			waiting = len(q.lines[Intake]) + len(q.lines[Records])
+			q.mu.Unlock()
+		}
+	}
+	q.Done()
+	wg.Wait()
+	if want := []Class{Records, Intake, Records, Intake, Records, Records}; !slices.Equal(order, want) {
+		t.Errorf("turns were taken in the order %v, want %v", order, want)
+	}
+}
+
+func TestWhoGivesUpWaitingKeepsNoTurn(t *testing.T) {
+	q := New(1)
+	q.Try()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	for range 50 {
+		wg.Go(func() {
+			switch err := q.Take(ctx, Records); {
+			case err == nil:
+				q.Done()
+			case errors.Is(err, context.Canceled):
+				failed.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	for waiting := 0; waiting < 50; time.Sleep(time.Millisecond) {
+		q.mu.Lock()
+		waiting = len(q.lines[Records])
+		q.mu.Unlock()
+	}
+	wg.Go(cancel)
+	q.Done()
+	wg.Wait()
+	if q.free != 1 || len(q.lines[Records]) != 0 {
+		t.Errorf("%d turns are free and %d wait after %d gave up", q.free, len(q.lines[Records]), failed.Load())
+	}
+}
