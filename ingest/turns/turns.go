@@ -52,10 +52,12 @@ func New(n int) *Queue { return &Queue{free: max(n, 1)} }
 func (q *Queue) Take(ctx context.Context, c Class) error {
 	own := q.join(c)
 	if own == nil {
+		hold()
 		return nil
 	}
 	select {
 	case <-own:
+		hold()
 		return nil
 	case <-ctx.Done():
 		q.leave(c, own)
@@ -67,12 +69,15 @@ func (q *Queue) Take(ctx context.Context, c Class) error {
 // not wait: a worker that waited to heal would not see what is new.
 func (q *Queue) Try() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.free == 0 {
-		return false
+	free := q.free > 0
+	if free {
+		q.free--
 	}
-	q.free--
-	return true
+	q.mu.Unlock()
+	if free {
+		hold()
+	}
+	return free
 }
 
 // join takes a turn that is free, and returns nil; else it waits in line.
@@ -99,8 +104,9 @@ func (q *Queue) leave(c Class, own chan struct{}) {
 	}
 }
 
-// Done ends a turn.
+// Done ends a turn, on the goroutine that took it.
 func (q *Queue) Done() {
+	letGo()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pass()

@@ -1,0 +1,54 @@
+package turns
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// slice is for how long a thread that has a turn would run if nobody else wanted to.
+//
+// Linux takes turns too. A thread that wakes up, of the server or of any other program,
+// may interrupt one whose slice is longer than its own; where the slices are equal, as
+// they are unless somebody says otherwise, it waits until the other's is over, which is
+// three milliseconds and longer. So the threads that have turns ask for longer ones than
+// anything else has, and those that answer questions, acknowledge requests or wait for
+// the disk come first. To lower their priority instead (nice) was rejected: readers wait
+// for the locks of workers, which would not run.
+const slice = 20 * time.Millisecond
+
+// refused is set once the system does not let a thread choose its slice: a sandbox may
+// not. Linux before 6.12 accepts it and takes no notice.
+var refused atomic.Bool
+
+// hold keeps the goroutine on its thread, and lets that be interrupted at any time.
+func hold() {
+	runtime.LockOSThread()
+	setSlice(slice)
+}
+
+// letGo ends hold, on the same goroutine.
+func letGo() {
+	setSlice(0)
+	runtime.UnlockOSThread()
+}
+
+// setSlice sets that of the thread, 0 for the usual one, and leaves its priority as it is.
+func setSlice(d time.Duration) {
+	if refused.Load() {
+		return
+	}
+	a, err := unix.SchedGetAttr(0, 0)
+	if err == nil && a.Policy != unix.SCHED_NORMAL && a.Policy != unix.SCHED_BATCH {
+		return // somebody has planned this
+	}
+	if err == nil {
+		a.Runtime = uint64(d)
+		err = unix.SchedSetAttr(0, a, 0)
+	}
+	if err != nil {
+		refused.Store(true)
+	}
+}
