@@ -15,6 +15,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sync/errgroup"
+
+	"sketchlog/ingest/turns"
 )
 
 // LoadConfig says what is sent, and how.
@@ -81,6 +83,7 @@ type load struct {
 	target *Target
 	source *Source
 	stream string
+	making *turns.Queue // for the processors that requests are made on
 
 	live     bool      // events happen when they are sent; else when the workload says
 	shed     bool      // what the server puts off is given up; else it is sent again
@@ -100,7 +103,7 @@ type load struct {
 }
 
 func newLoad(c LoadConfig, t *Target, s *Source, stream string) *load {
-	return &load{config: c, target: t, source: s, stream: stream, histogram: newHistogram()}
+	return &load{config: c, target: t, source: s, stream: stream, making: turns.New(t.processors()), histogram: newHistogram()}
 }
 
 // begin sets the clock; whoever watches the load from another goroutine needs
@@ -184,16 +187,26 @@ func (l *load) connection(ctx context.Context) error {
 			return nil
 		}
 		r := receipt{first: first, last: last}
-		if l.live {
-			r.at = time.Now().UnixMilli()
-			body = l.source.Live(first, last, r.at).appendBody(body[:0], c.Format)
-		} else {
-			body = l.source.Range(first, last).appendBody(body[:0], c.Format)
+		if body, err = l.make(ctx, body[:0], &r); err != nil {
+			return err
 		}
 		if err := l.post(ctx, path, body, r, due); err != nil {
 			return err
 		}
 	}
+}
+
+// make appends the body of the request that r is to be the receipt of.
+func (l *load) make(ctx context.Context, body []byte, r *receipt) ([]byte, error) {
+	if err := l.making.Take(ctx, turns.Intake); err != nil {
+		return nil, err
+	}
+	defer l.making.Done()
+	if l.live {
+		r.at = time.Now().UnixMilli()
+		return l.source.Live(r.first, r.last, r.at).appendBody(body, l.config.Format), nil
+	}
+	return l.source.Range(r.first, r.last).appendBody(body, l.config.Format), nil
 }
 
 // pace waits until the range that begins at first is due and returns that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
@@ -47,6 +48,15 @@ func newTarget(address, token string) *Target {
 // another is the same server through connections of its own, so that questions
 // do not queue behind the load.
 func (t *Target) another() *Target { return newTarget(t.address, t.token) }
+
+// processors is how many may make requests for the target at once: all, or half of them
+// where it is on this machine and needs the others.
+func (t *Target) processors() int {
+	if t.child != nil {
+		return runtime.NumCPU() / 2
+	}
+	return runtime.NumCPU()
+}
 
 // call makes one request and decodes its JSON answer into out unless it is nil.
 func (t *Target) call(method, path, contentType string, body []byte, out any) error {

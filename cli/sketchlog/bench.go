@@ -167,6 +167,7 @@ type tabled interface{ Table(io.Writer) error }
 
 // measure runs one measurement against its target and shows the result.
 func measure[R tabled](cmd *cobra.Command, r *remote, b *benchFlags, run func(context.Context, *bench.Target) (R, error)) (err error) {
+	cores() // so that there is a processor for answers while requests are made
 	t, err := target(cmd.Context(), cmd, r)
 	if err != nil {
 		return err
