@@ -202,6 +202,7 @@ func (l *load) make(ctx context.Context, body []byte, r *receipt) ([]byte, error
 		return nil, err
 	}
 	defer l.making.Done()
+	defer turns.GiveWay()()
 	if l.live {
 		r.at = time.Now().UnixMilli()
 		return l.source.Live(r.first, r.last, r.at).appendBody(body, l.config.Format), nil

@@ -114,7 +114,8 @@ func (s *Streams) turn(ctx context.Context, r Request) (done func(), err error) 
 	if err := s.config.Turns.Take(ctx, turns.Intake); err != nil {
 		return nil, err
 	}
-	return s.config.Turns.Done, nil
+	end := turns.GiveWay()
+	return func() { end(); s.config.Turns.Done() }, nil
 }
 
 // submitNumbered queues what is missing of a request with a number.

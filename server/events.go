@@ -122,6 +122,7 @@ func (s *Server) parse(r *request, in intake, d ingest.Definition, batch *event.
 			return event.Result{}, err
 		}
 		defer s.turns.Done()
+		defer turns.GiveWay()()
 	}
 	if in.encoding != "" {
 		if body, err = event.Unpack(in.encoding, body, s.limits.Unpacked); err != nil {

@@ -208,6 +208,7 @@ func (t *Tail) encode(ctx context.Context, b *event.Batch) error {
 			return err
 		}
 		defer t.turns.Done()
+		defer turns.GiveWay()()
 	}
 	t.buffer = b.AppendBinary(t.buffer[:0])
 	return nil

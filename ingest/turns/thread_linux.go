@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slice is for how long a thread that has a turn would run if nobody else wanted to.
+// slice is for how long a thread that gives way would run if nobody else wanted to.
 //
 // Linux takes turns too. A thread that wakes up, of the server or of any other program,
 // may interrupt one whose slice is longer than its own; where the slices are equal, as
 // they are unless somebody says otherwise, it waits until the other's is over, which is
-// three milliseconds and longer. So the threads that have turns ask for longer ones than
+// three milliseconds and longer. So the threads that take events in ask for longer ones than
 // anything else has, and those that answer questions, acknowledge requests or wait for
 // the disk come first. To lower their priority instead (nice) was rejected: readers wait
 // for the locks of workers, which would not run.
@@ -23,14 +23,16 @@ const slice = 20 * time.Millisecond
 // not. Linux before 6.12 accepts it and takes no notice.
 var refused atomic.Bool
 
-// hold keeps the goroutine on its thread, and lets that be interrupted at any time.
-func hold() {
+// GiveWay lets anything else on the machine interrupt the goroutine, until it calls what is
+// returned. Meanwhile it keeps to its thread, and must not resume a coroutine (iter.Pull), which the
+// runtime forbids to such a goroutine: that is why a turn alone does not do this.
+func GiveWay() (end func()) {
 	runtime.LockOSThread()
 	setSlice(slice)
+	return takeUp
 }
 
-// letGo ends hold, on the same goroutine.
-func letGo() {
+func takeUp() {
 	setSlice(0)
 	runtime.UnlockOSThread()
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAThreadThatHasATurnCanBeInterrupted(t *testing.T) {
+func TestGivingWayChangesTheSliceOnly(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	attributes := func() *unix.SchedAttr {
@@ -18,34 +18,15 @@ func TestAThreadThatHasATurnCanBeInterrupted(t *testing.T) {
 		return a
 	}
 	before := attributes()
-	q := New(1)
-	for name, take := range map[string]func() bool{
-		"Take": func() bool { return q.Take(t.Context(), Intake) == nil },
-		"Try":  q.Try,
-	} {
-		if !take() {
-			t.Fatalf("%s: no turn is free", name)
-		}
-		during := attributes()
-		q.Done()
-		after := attributes()
-		// A system that does not know of slices says 0.
-		if known := before.Runtime > 0; known && during.Runtime != uint64(slice) || !known && during.Runtime != 0 {
-			t.Errorf("%s: the slice is %d ns with a turn and %d ns without", name, during.Runtime, before.Runtime)
-		}
-		if during.Nice != before.Nice || during.Policy != before.Policy || *after != *before {
-			t.Errorf("%s: %+v before, %+v with a turn, %+v after", name, before, during, after)
-		}
+	end := GiveWay()
+	during := attributes()
+	end()
+	after := attributes()
+	// A system that does not know of slices says 0.
+	if known := before.Runtime > 0; known && during.Runtime != uint64(slice) || !known && during.Runtime != 0 {
+		t.Errorf("the slice is %d ns, and %d ns before", during.Runtime, before.Runtime)
 	}
-}
-
-func BenchmarkTurn(b *testing.B) {
-	q := New(1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := q.Take(b.Context(), Records); err != nil {
-			b.Fatal(err)
-		}
-		q.Done()
+	if during.Nice != before.Nice || during.Policy != before.Policy || *after != *before {
+		t.Errorf("%+v before, %+v while giving way, %+v after", before, during, after)
 	}
 }

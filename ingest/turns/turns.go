@@ -52,12 +52,10 @@ func New(n int) *Queue { return &Queue{free: max(n, 1)} }
 func (q *Queue) Take(ctx context.Context, c Class) error {
 	own := q.join(c)
 	if own == nil {
-		hold()
 		return nil
 	}
 	select {
 	case <-own:
-		hold()
 		return nil
 	case <-ctx.Done():
 		q.leave(c, own)
@@ -69,15 +67,12 @@ func (q *Queue) Take(ctx context.Context, c Class) error {
 // not wait: a worker that waited to heal would not see what is new.
 func (q *Queue) Try() bool {
 	q.mu.Lock()
-	free := q.free > 0
-	if free {
-		q.free--
+	defer q.mu.Unlock()
+	if q.free == 0 {
+		return false
 	}
-	q.mu.Unlock()
-	if free {
-		hold()
-	}
-	return free
+	q.free--
+	return true
 }
 
 // join takes a turn that is free, and returns nil; else it waits in line.
@@ -104,9 +99,8 @@ func (q *Queue) leave(c Class, own chan struct{}) {
 	}
 }
 
-// Done ends a turn, on the goroutine that took it.
+// Done ends a turn.
 func (q *Queue) Done() {
-	letGo()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pass()

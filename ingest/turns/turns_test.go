@@ -125,3 +125,16 @@ func TestWhoGivesUpWaitingKeepsNoTurn(t *testing.T) {
 		t.Errorf("%d turns are free and %d wait after %d gave up", q.free, len(q.lines[Records]), failed.Load())
 	}
 }
+
+func BenchmarkTurn(b *testing.B) {
+	q := New(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := q.Take(b.Context(), Records); err != nil {
+			b.Fatal(err)
+		}
+		end := GiveWay()
+		end()
+		q.Done()
+	}
+}

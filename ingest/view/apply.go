@@ -14,6 +14,7 @@ import (
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
@@ -31,6 +32,7 @@ func (s *Shard) apply(e eventlog.Entry, rate shedding.Rate) error {
 		s.skip(e)
 		return nil
 	}
+	defer turns.GiveWay()()
 	defer s.work.release()
 	kept, repeats := s.judge(e.Batch)
 	if rate != shedding.Full {

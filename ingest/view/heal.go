@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 	"sketchlog/shedding"
 	"sketchlog/sketches"
 )
@@ -119,11 +120,7 @@ func (s *Shard) heal(ctx context.Context) (healed bool, err error) {
 		if err != nil {
 			return false, errors.Join(errHealing, err)
 		}
-		rows, err := s.replay(e)
-		if err != nil {
-			return false, errors.Join(errHealing, err)
-		}
-		events += rows + 1
+		events += s.replay(e) + 1
 	}
 	if len(h.runs) > 0 && !s.crowded() {
 		return true, nil
@@ -143,15 +140,23 @@ func (s *Shard) crowded() bool {
 }
 
 // replay applies a record, or a gap, that the reader gave to the hidden panes.
-func (s *Shard) replay(e eventlog.Entry) (rows int, err error) {
+func (s *Shard) replay(e eventlog.Entry) (rows int) {
 	h := s.healing
 	run := h.runs[0]
 	if e.Batch == nil {
 		first, last := max(e.First, run.First), min(e.Offset, run.Last)
 		h.gaps = append(h.gaps, shedding.Range{First: first, Last: last})
 		h.advance(s.tail, last)
-		return 0, nil
+		return 0
 	}
+	s.replayBatch(e, h)
+	h.advance(s.tail, e.Offset)
+	return e.Batch.Rows()
+}
+
+// replayBatch applies a record's events.
+func (s *Shard) replayBatch(e eventlog.Entry, h *healing) {
+	defer turns.GiveWay()()
 	defer s.work.release()
 	b := e.Batch
 	kept := without(b, h.repeats(e.Offset))
@@ -175,8 +180,6 @@ func (s *Shard) replay(e eventlog.Entry) (rows int, err error) {
 	h.tally.repeated += dropped(kept)
 	s.replayed.Store(h.tally.applied)
 	s.healedEvents.Add(uint64(b.Rows()))
-	h.advance(s.tail, e.Offset)
-	return b.Rows(), nil
 }
 
 // advance goes on behind a record.

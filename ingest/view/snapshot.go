@@ -113,6 +113,7 @@ func (sn *snapshot) encode(s *Shard, c *cell) error {
 
 // encodeSome encodes panes up to so many bytes, and tells whether all are.
 func (sn *snapshot) encodeSome(s *Shard, bytes int) (all bool, err error) {
+	defer turns.GiveWay()()
 	s.working.Lock()
 	defer s.working.Unlock()
 	for end := sn.batch.Len() + bytes; sn.next < len(sn.cells) && sn.batch.Len() < end; sn.next++ {
