@@ -69,29 +69,41 @@ func TestWhatIsNewGoesBeforeWhatIsOwed(t *testing.T) {
 	}
 }
 
-func TestClassesTakeEveryOtherTurn(t *testing.T) {
-	q := New(1)
-	q.Try()
-	var order []Class // the turn guards it
-	var wg sync.WaitGroup
-	for i, c := range []Class{Records, Records, Records, Records, Intake, Intake} {
-		wg.Go(func() {
-			if err := q.Take(t.Context(), c); err != nil {
-				t.Error(err)
-			}
-			order = append(order, c)
-			q.Done()
-		})
-		for waiting := 0; waiting <= i; time.Sleep(time.Millisecond) {
-			q.mu.Lock()
-			waiting = len(q.lines[Intake]) + len(q.lines[Records])
-			q.mu.Unlock()
+// Intake waits in line, and after its patience takes every other turn.
+func TestIntakeIsPatientForSoLong(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		waited time.Duration
+		want   []Class
+	}{
+		{"in line", patience - time.Millisecond, []Class{Records, Records, Records, Records, Intake, Intake}},
+		{"overdue", patience, []Class{Records, Intake, Records, Intake, Records, Records}},
+	} {
+		q := New(1)
+		now := time.Unix(1, 0)
+		q.clock = func() time.Time { return now }
+		q.Try()
+		var turns []chan struct{}
+		classes := []Class{Records, Records, Records, Records, Intake, Intake}
+		for _, class := range classes {
+			now = now.Add(time.Microsecond)
+			turns = append(turns, q.join(class))
 		}
-	}
-	q.Done()
-	wg.Wait()
-	if want := []Class{Records, Intake, Records, Intake, Records, Records}; !slices.Equal(order, want) {
-		t.Errorf("turns were taken in the order %v, want %v", order, want)
+		now = now.Add(c.waited)
+		var order []Class
+		for len(order) < len(classes) {
+			q.Done()
+			for i, turn := range turns {
+				select {
+				case <-turn:
+					order, turns[i] = append(order, classes[i]), nil
+				default:
+				}
+			}
+		}
+		if !slices.Equal(order, c.want) {
+			t.Errorf("%s: turns were taken in the order %v, want %v", c.name, order, c.want)
+		}
 	}
 }
 
