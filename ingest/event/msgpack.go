@@ -21,15 +21,20 @@ type msgpackReader struct {
 	text []byte // a value that has to be written as text
 
 	quick quickRows
+	begun []byte // the event that quickEvents stopped in, from its beginning; nil: it stopped between two
+	left  uint32 // fields of that one
 }
 
 // decodeMsgpack reads one map, an array of maps, or maps one after another.
 func decodeMsgpack(r *rows) error {
 	m := msgpackReader{r: r, b: r.body, quick: quickRows{write: packedName}}
 	if msgp.NextType(m.b) != msgp.ArrayType {
-		for len(m.b) > 0 && m.event() {
+		for {
+			m.quickEvents(MaxRows)
+			if m.done() || !m.event() {
+				return nil
+			}
 		}
-		return nil
 	}
 	n, rest, err := msgp.ReadArrayHeaderBytes(m.b)
 	if err != nil {
@@ -39,8 +44,11 @@ func decodeMsgpack(r *rows) error {
 		return fmt.Errorf("%w: a msgpack array claims %d events, but only %d bytes follow", ErrBody, n, len(rest))
 	}
 	m.b = rest
-	for range n {
-		if len(m.b) == 0 {
+	for left := int(n); left > 0; left-- {
+		if left -= m.quickEvents(left); left == 0 {
+			break
+		}
+		if m.done() {
 			r.broken(-1, "invalid msgpack: the body ends before the array does")
 			return nil
 		}
@@ -54,13 +62,19 @@ func decodeMsgpack(r *rows) error {
 	return nil
 }
 
-// event reads the map at the beginning of b as one event. It is false when reading cannot go on.
+// done says whether nothing is left to be read.
+func (m *msgpackReader) done() bool { return len(m.b) == 0 && m.begun == nil }
+
+// event reads the map at the beginning of b as one event, or what quickEvents has left of it. It is false when reading
+// cannot go on.
 func (m *msgpackReader) event() bool {
-	if !m.r.begin() {
+	start := m.begun
+	if start != nil {
+		m.begun = nil
+		m.fields(m.left, 0, 1)
+	} else if start = m.b; !m.r.begin() {
 		return false
-	}
-	start := m.b
-	if kind := msgp.NextType(m.b); kind == msgp.MapType {
+	} else if kind := msgp.NextType(m.b); kind == msgp.MapType {
 		m.object(0, 1)
 	} else {
 		m.r.fail("an event must be a map, this is %s", kind)
@@ -90,6 +104,11 @@ func (m *msgpackReader) object(prefix, depth int) bool {
 		return m.r.fail("invalid msgpack: a map claims %d fields, but only %d bytes follow", n, len(rest))
 	}
 	m.b = rest
+	return m.fields(n, prefix, depth)
+}
+
+// fields reads the n fields of a map that are at the beginning of b.
+func (m *msgpackReader) fields(n uint32, prefix, depth int) bool {
 	for left := n; left > 0; left-- {
 		if prefix == 0 {
 			if left = m.quickFields(left); left == 0 {

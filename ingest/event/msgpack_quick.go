@@ -1,10 +1,12 @@
 package event
 
-// The fast path of MessagePack maps.
+// The fast path of MessagePack maps: quickEvents reads whole events, and quickFields those fields of other ones that come
+// as expected.
 
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // packedName is how MessagePack writes a field's name: as a string with the shortest header.
@@ -18,39 +20,103 @@ func packedName(name string) string {
 	return ""
 }
 
-// quickFields reads the fields of a map, of which n are left, from the beginning of b on for as long as they are the ones
-// expected, with scalar values. It returns how many are left then, from the beginning of b.
-func (m *msgpackReader) quickFields(n uint32) (left uint32) {
-	b, r, i := m.b, m.r, 0
-	hints, columns := m.quick.expected(r)
-	took := 0
-	for ; n > 0 && took < len(hints) && took < len(columns); took++ {
-		h, c := &hints[took], &columns[took]
-		if !h.at(b, i) || len(c.Kinds) != r.build.rows {
+// quickEvents reads whole events from the beginning of b on, at most so many, for as long as each has a value for every
+// column of the batch, in order. This is what nearly all events of nearly all bodies are, and what begin and end do for an
+// event is done once for all of them. It returns how many it read.
+//
+// At anything else it stops: between two events, or within one that has then begun, with what was read of it.
+func (m *msgpackReader) quickEvents(most int) (n int) {
+	const mostFields = 15 // of a map whose header is one byte
+	r, b, i := m.r, m.b, 0
+	hints, columns := m.quick.all(r)
+	fields := len(hints)
+	if most = min(most, r.spare(fields)); most <= 0 || fields == 0 || fields > mostFields || !r.stamped(hints) {
+		return 0
+	}
+	r.batch.cache.drop()
+	took, end := 0, 0
+	r.when = r.o.Arrival // unless a field says otherwise
+	for n < most && i+2*fields < len(b) && b[i] == 0x80|byte(fields) {
+		took, end = r.packedFields(b, i+1, hints, columns)
+		if took < fields || r.when > r.latest {
 			break
+		}
+		r.batch.Times = append(r.batch.Times, r.when)
+		i, took = end, 0
+		n++
+	}
+	r.result.Accepted += n
+	if m.b = b[i:]; took > 0 {
+		m.begun, m.left, m.b = m.b, uint32(fields-took), b[end:]
+		when := r.when
+		r.begin()
+		if r.took(took); len(r.time) > 0 && r.stamped(hints[:took]) {
+			r.when, r.stamp = when, stampGood
+		}
+	}
+	return n
+}
+
+// stamped says whether events of these fields have a time: one of them holds it, or it is that of their arrival.
+func (r *rows) stamped(hints []hint) bool {
+	return len(r.time) == 0 || slices.ContainsFunc(hints, func(h hint) bool { return h.time })
+}
+
+// spare returns how many events of so many columns can be taken as they are.
+func (r *rows) spare(columns int) int {
+	if r.err != nil || columns == 0 || r.result.Rejected > 0 && !r.o.Skip || columns > r.limits.Fields {
+		return 0
+	}
+	return min(r.limits.Events-r.result.Accepted-r.result.Rejected, min(MaxRows, MaxCells/columns)-len(r.batch.Times))
+}
+
+// packedFields appends a value to each of the columns, for as long as b[i:] has their names before plain values. It returns
+// how many it took and where they end.
+func (r *rows) packedFields(b []byte, i int, hints []hint, columns []Column) (took, end int) {
+	for k := range hints {
+		h, c := &hints[k], &columns[k]
+		if !h.at(b, i) {
+			return k, i
 		}
 		at := i + len(h.text) // more than eight bytes from the end
 		if length, from := packedText(b, at); length >= 0 {
 			if !c.takeCounted(b, from, length, r.limits.StringBytes) {
-				break
+				return k, i
 			}
 			at = from + length
 		} else {
 			var kind Kind
 			var value uint64
 			if kind, value, at = packedScalar(b, at); at < 0 {
-				break
+				return k, i
 			}
 			c.push(kind, value)
 		}
 		if h.time && !r.timeIn(c) {
-			break
+			return k, i
 		}
 		i = at
-		n--
 	}
-	m.b = b[i:]
+	return len(hints), i
+}
+
+// quickFields reads the fields of a map, of which n are left, from the beginning of b on for as long as they are the ones
+// expected, with scalar values. It returns how many are left then, from the beginning of b.
+func (m *msgpackReader) quickFields(n uint32) (left uint32) {
+	r := m.r
+	hints, columns := m.quick.expected(r)
+	hints = hints[:min(len(hints), int(n), r.unset(columns))]
+	took, end := r.packedFields(m.b, 0, hints, columns[:len(hints)])
+	m.b = m.b[end:]
 	r.took(took)
+	return n - uint32(took)
+}
+
+// unset counts the columns that the row begun has not set, up to the first that it has.
+func (r *rows) unset(columns []Column) (n int) {
+	for n < len(columns) && len(columns[n].Kinds) == r.build.rows {
+		n++
+	}
 	return n
 }
 

@@ -89,6 +89,13 @@ func (q *quickRows) expected(r *rows) ([]hint, []Column) {
 	return q.hints[from:to], r.batch.Columns[from:to]
 }
 
+// all returns all columns, between two events, and their names.
+func (q *quickRows) all(r *rows) ([]hint, []Column) {
+	q.hints = q.hints[:min(len(q.hints), len(r.batch.Columns))] // as in expected
+	q.learn(r)
+	return q.hints, r.batch.Columns
+}
+
 // took counts n of the columns expected that have got a value.
 func (r *rows) took(n int) {
 	r.fields += n
