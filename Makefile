@@ -9,7 +9,7 @@ PACKAGES := ./...
 
 # The stages of an event's way, in order: decode, place, batch, append, read, group,
 # apply, commit, merge, answer.
-STAGES := ^Benchmark(DecodeNDJSON|DecodeMsgpack|Place|Gather|EncodeBatch|DecodeBatch|Hashes|TailAppend|Read|Group|Apply|PaneApply|Commit|PaneMerge|Answer)
+STAGES := ^Benchmark(DecodeNDJSON|DecodeMsgpack|Place|Gather|EncodeBatch|DecodeBatch|Hashes|TailAppend|Read|Group|Date|Apply|PaneApply|Commit|PaneMerge|Answer)
 STAGE_PACKAGES := ./ingest/... ./sketches ./query
 
 .PHONY: build demo run test unit e2e soak lint bench bench-stages bench-sketches clean
