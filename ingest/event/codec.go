@@ -30,7 +30,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendBinary appends the batch's log record to dst and returns it. The record is a
 // function of the batch's rows and segments. Columns without any value are left out. A
-// batch for which Check fails gives a record that DecodeBatch refuses. The hashes and
+// batch for which Check fails gives a record that DecodeBatch refuses. The
 // codes of string columns are computed on the way, and kept for those who ask for them later.
 func (b *Batch) AppendBinary(dst []byte) []byte {
 	start := len(dst)

@@ -142,9 +142,9 @@ func (w *columnWriter) appendStringValues(dst []byte, c *Column, t *tally) []byt
 			return append(dst, stringsTimeSeconds)
 		}
 	}
-	dst, coded := w.strings.append(dst, c, w.b.Hashes([]string{c.Name}), t[String])
+	dst, coded := w.strings.append(dst, c, t[String])
 	if coded && t[String] == len(c.Kinds) && c.codes == nil {
-		w.b.cache.code(c.Name, w.strings.codes, len(w.strings.entries))
+		w.b.cache.code(c.Name, w.strings.codes, w.strings.entries)
 	}
 	return dst
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -23,23 +24,27 @@ const (
 	firstCheck = 512     // strings after which repetition is judged first
 )
 
+// tableSeed is of the hashes by which strings are found while a dictionary is made. The
+// dictionary does not depend on them, and a sender cannot choose strings that collide.
+var tableSeed = maphash.MakeSeed()
+
 // stringWriter encodes string columns; its memory serves one column after another.
 type stringWriter struct {
 	table   []uint32 // code+1 by hash, open addressing; 0 is free
-	hashes  []uint64 // by code
+	hashes  []uint64 // by code, for the table alone
 	entries []uint64 // by code: the Bits of the first string that is equal
 	codes   []uint16 // by string
 }
 
-// append appends the section of the n strings of a column, whose item hashes are given.
+// append appends the section of the n strings of a column.
 // coded says whether it is a dictionary; codes then holds the code of each.
 //
 // The dictionary is taken when it is built to the end and smaller than the plain form. It
 // is given up when more than three of four strings were new at 512, 1024, 2048 … strings,
 // or at 65,536 entries. The rule looks at nothing but the strings, so the same rows always
 // give the same record.
-func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) (out []byte, coded bool) {
-	if w.build(c, hashes, n) && w.size(c) < plainSize(c) {
+func (w *stringWriter) append(dst []byte, c *Column, n int) (out []byte, coded bool) {
+	if w.build(c, n) && w.size(c) < plainSize(c) {
 		return w.appendDictionary(dst, c), true
 	}
 	dst = append(dst, stringsPlain)
@@ -57,7 +62,7 @@ func (w *stringWriter) append(dst []byte, c *Column, hashes []uint64, n int) (ou
 }
 
 // build makes the dictionary; false when it was given up.
-func (w *stringWriter) build(c *Column, hashes []uint64, n int) bool {
+func (w *stringWriter) build(c *Column, n int) bool {
 	size := 1 << bits.Len(uint(2*min(n, maxEntries)))
 	w.table = slices.Grow(w.table[:0], size)[:size]
 	clear(w.table)
@@ -71,7 +76,7 @@ func (w *stringWriter) build(c *Column, hashes []uint64, n int) bool {
 		}
 		ref := c.Bits[row]
 		if ref != last {
-			hash := hashes[row]
+			hash := maphash.Bytes(tableSeed, c.text(ref))
 			slot := hash & mask
 			for {
 				code = w.table[slot]
@@ -84,7 +89,7 @@ func (w *stringWriter) build(c *Column, hashes []uint64, n int) bool {
 					w.table[slot] = code
 					break
 				}
-				if w.hashes[code-1] == hash && bytes.Equal(c.text(w.entries[code-1]), c.text(ref)) {
+				if w.hashes[code-1] == hash && c.same(w.entries[code-1], ref) {
 					break
 				}
 				slot = (slot + 1) & mask
@@ -100,6 +105,18 @@ func (w *stringWriter) build(c *Column, hashes []uint64, n int) bool {
 		}
 	}
 	return true
+}
+
+// same says whether two strings of the column are equal.
+func (c *Column) same(a, b uint64) bool {
+	if uint32(a) != uint32(b) {
+		return false
+	}
+	// Fast path, without a call: at most eight bytes, which are not the last of the column.
+	if n, i, j := uint(uint32(a)), int(a>>32), int(b>>32); n <= 8 && max(i, j) <= len(c.Bytes)-8 {
+		return (word(c.Bytes, i)^word(c.Bytes, j))<<(64-8*n) == 0
+	}
+	return bytes.Equal(c.text(a), c.text(b))
 }
 
 // codeWidth returns the bytes of a code.

@@ -23,7 +23,7 @@ type hashCache struct {
 type codedField struct {
 	field   string
 	codes   []uint16 // by row
-	entries int
+	entries []uint64 // by code: the Bits of a string that is equal
 }
 
 // hashedFields is one list of fields and its hashes.
@@ -42,8 +42,8 @@ func (c *hashCache) drop() {
 	}
 }
 
-// code keeps a copy of the codes of a field.
-func (c *hashCache) code(field string, codes []uint16, entries int) {
+// code keeps a copy of the dictionary of a field.
+func (c *hashCache) code(field string, codes []uint16, entries []uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.coded {
@@ -51,11 +51,11 @@ func (c *hashCache) code(field string, codes []uint16, entries int) {
 			return
 		}
 	}
-	c.coded = append(c.coded, codedField{field, slices.Clone(codes), entries})
+	c.coded = append(c.coded, codedField{field, slices.Clone(codes), slices.Clone(entries)})
 }
 
-// codesOf returns the codes of a field and the number of entries; nil when there are none.
-func (c *hashCache) codesOf(field string) ([]uint16, int) {
+// codesOf returns the dictionary of a field; nil when there is none.
+func (c *hashCache) codesOf(field string) (codes []uint16, entries []uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.coded {
@@ -63,7 +63,7 @@ func (c *hashCache) codesOf(field string) ([]uint16, int) {
 			return c.coded[i].codes, c.coded[i].entries
 		}
 	}
-	return nil, 0
+	return nil, nil
 }
 
 // Codes numbers the values of a field where every row holds a string and the batch's
@@ -72,12 +72,19 @@ func (c *hashCache) codesOf(field string) ([]uint16, int) {
 // neither encoded nor decoded; they are shared and must not be changed. Safe for
 // concurrent callers.
 func (b *Batch) Codes(field string) (codes []uint16, entries int) {
-	if c := b.Column(field); c == nil || c.codes != nil && c.gaps {
-		return nil, 0
+	codes, refs := b.dictionary(b.Column(field))
+	return codes, len(refs)
+}
+
+// dictionary returns the codes of a column's rows and the Bits of each code's string; nil
+// where the column may be nil, has none, or has rows that are no strings.
+func (b *Batch) dictionary(c *Column) (codes []uint16, entries []uint64) {
+	if c == nil || c.codes != nil && c.gaps {
+		return nil, nil
 	} else if c.codes != nil {
-		return c.codes, len(c.entries)
+		return c.codes, c.entries
 	}
-	return b.cache.codesOf(field)
+	return b.cache.codesOf(c.Name)
 }
 
 // of returns the entry of a list of fields, which may not be computed yet.
@@ -98,7 +105,11 @@ func (c *hashCache) of(fields []string) *hashedFields {
 func (c *hashCache) bytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return 8*len(c.held) + 2*len(c.coded)
+	n := 8*len(c.held) + 2*len(c.coded)
+	for i := range c.coded {
+		n += 8 * len(c.coded[i].entries) / max(len(c.coded[i].codes), 1)
+	}
+	return n
 }
 
 // Hashes returns the item hashes of a list of fields, one a row; they equal HashItem of
@@ -112,7 +123,11 @@ func (b *Batch) Hashes(fields []string) []uint64 {
 		if len(fields) != 1 || wholeEvent(fields) {
 			b.Items(fields).hash(h.hashes)
 		} else if c := b.Column(fields[0]); c != nil {
-			c.hash(h.hashes)
+			if codes, entries := b.dictionary(c); codes != nil {
+				c.hashCoded(h.hashes, codes, entries)
+			} else {
+				c.hash(h.hashes)
+			}
 		}
 	})
 	return h.hashes
@@ -120,6 +135,15 @@ func (b *Batch) Hashes(fields []string) []uint64 {
 
 // wholeEvent says whether a list of fields asks for whole events.
 func wholeEvent(fields []string) bool { return len(fields) == 1 && fields[0] == "*" }
+
+// hashCoded is hash of a column of strings that has a dictionary.
+func (c *Column) hashCoded(out []uint64, codes []uint16, entries []uint64) {
+	words := make([]uint64, len(entries))
+	HashTexts(words, c.Bytes, entries)
+	for row, code := range codes[:len(out)] {
+		out[row] = words[code]
+	}
+}
 
 // hash computes the hashes of a column by row, from the values themselves: no item bytes
 // are built.

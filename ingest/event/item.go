@@ -249,10 +249,12 @@ func HashText(text []byte) uint64 { return nonZero(xxh3.HashSeed(text, seeds[Str
 // into text above lengths, of 32 bits each.
 func HashTexts(out []uint64, text []byte, refs []uint64) {
 	// xxh3 keys the first and the last eight bytes with words of its secret, to which it
-	// adds and from which it subtracts the seed.
+	// adds and from which it subtracts the seed; four to eight bytes with a seed of its own.
+	seed := uint64(seeds[String])
 	var (
-		first = (0x1f67b3b7a4a44072 ^ 0x78e5c0cc4ee679cb) + seeds[String]
-		last  = (0x2172ffcc7dd05a82 ^ 0x8e2443f7744608b8) - seeds[String]
+		first = (0x1f67b3b7a4a44072 ^ 0x78e5c0cc4ee679cb) + seed
+		last  = (0x2172ffcc7dd05a82 ^ 0x8e2443f7744608b8) - seed
+		short = (0x1cad21f72c81017c ^ 0xdb979083e96dd4de) - (seed ^ uint64(bits.ReverseBytes32(uint32(seed)))<<32)
 	)
 	out = out[:len(refs)]
 	before := uint64(math.MaxUint64)
@@ -263,17 +265,23 @@ func HashTexts(out []uint64, text []byte, refs []uint64) {
 		}
 		before = ref
 		s := text[ref>>32:][:uint32(ref)]
-		if len(s) < 9 || len(s) > 16 {
+		// Fast paths, without a call: what xxh3 does with the length of most names and numbers.
+		switch n := len(s); {
+		case n < 4 || n > 16:
 			out[i] = HashText(s)
-			continue
+		case n <= 8:
+			x := (uint64(binary.LittleEndian.Uint32(s[n-4:])) + uint64(binary.LittleEndian.Uint32(s))<<32) ^ short
+			x ^= bits.RotateLeft64(x, 49) ^ bits.RotateLeft64(x, 24)
+			x *= 0x9fb21c651e98df25
+			x = (x ^ (x>>35 + uint64(n))) * 0x9fb21c651e98df25
+			out[i] = nonZero(x ^ x>>28)
+		default:
+			low, high := binary.LittleEndian.Uint64(s)^first, binary.LittleEndian.Uint64(s[n-8:])^last
+			a, b := bits.Mul64(low, high)
+			x := uint64(n) + bits.ReverseBytes64(low) + high + (a ^ b)
+			x = (x ^ x>>37) * 0x165667919e3779f9
+			out[i] = nonZero(x ^ x>>32)
 		}
-		// Fast path, without a call: what xxh3 does with 9 to 16 bytes, the length of most
-		// names and numbers.
-		low, high := binary.LittleEndian.Uint64(s)^first, binary.LittleEndian.Uint64(s[len(s)-8:])^last
-		a, b := bits.Mul64(low, high)
-		x := uint64(len(s)) + bits.ReverseBytes64(low) + high + (a ^ b)
-		x = (x ^ x>>37) * 0x165667919e3779f9
-		out[i] = nonZero(x ^ x>>32)
 	}
 }
 
