@@ -287,11 +287,14 @@ func (h *HotList) Top(n int) []Counted {
 			slots = append(slots, j)
 		}
 	}
-	slices.SortFunc(slots, func(a, b int) int {
-		return cmp.Or(cmp.Compare(h.value(b), h.value(a)), bytes.Compare(h.item(a), h.item(b)))
+	slots = leading(slots, n, func(a, b *int) int {
+		if x, y := h.value(*a), h.value(*b); x != y {
+			return cmp.Compare(y, x)
+		}
+		return bytes.Compare(h.item(*a), h.item(*b))
 	})
-	out := make([]Counted, 0, max(0, min(n, len(slots))))
-	for _, j := range slots[:cap(out)] {
+	out := make([]Counted, 0, len(slots))
+	for _, j := range slots {
 		out = append(out, Counted{Item: bytes.Clone(h.item(j)), Hash: h.tags[j], Estimate: h.estimate(h.tags[j])})
 	}
 	return out

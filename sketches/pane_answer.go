@@ -149,10 +149,13 @@ func (p *Pane) TopK(sketch, k int) (items []Counted, errorBound float64, exact b
 	}
 	slot := 2 + p.layout.slots[sketch]
 	es := slices.DeleteFunc(p.entries(c), func(e tableEntryView) bool { return e.words[slot] == 0 })
-	slices.SortFunc(es, func(a, b tableEntryView) int {
-		return cmp.Or(cmp.Compare(b.words[slot], a.words[slot]), bytes.Compare(a.item, b.item))
+	es = leading(es, k, func(a, b *tableEntryView) int {
+		if a.words[slot] != b.words[slot] {
+			return cmp.Compare(b.words[slot], a.words[slot])
+		}
+		return bytes.Compare(a.item, b.item)
 	})
-	items = make([]Counted, max(0, min(k, len(es))))
+	items = make([]Counted, len(es))
 	for i := range items {
 		items[i] = Counted{bytes.Clone(es[i].item), es[i].words[0], exactly(float64(es[i].words[slot]))}
 	}

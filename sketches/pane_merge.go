@@ -91,6 +91,7 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 		if mine.table == nil {
 			mine.table = newTable(plan)
 		}
+		mine.table.reserve(len(es))
 		for i := range es {
 			mine.table.add(&es[i])
 		}

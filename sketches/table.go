@@ -125,6 +125,15 @@ func (t *table) putItem(item []byte) {
 // fits tells whether the table may stay.
 func (t *table) fits() bool { return t.plan.fits(t.len(), t.bytes) }
 
+// reserve makes room for so many more entries, so that adding them does not grow it
+// again and again.
+func (t *table) reserve(entries int) {
+	t.words = slices.Grow(t.words, entries*t.stride())
+	if n := t.len() + entries; n > scanned && 2*n > len(t.index) {
+		t.reindex(2 * n)
+	}
+}
+
 // add counts an entry of another table of the same plan.
 func (t *table) add(e *tableEntryView) {
 	var words []uint64
