@@ -88,8 +88,12 @@ func Query(ctx context.Context, t *Target, c QueryConfig) (*QueryResult, error) 
 	if err != nil {
 		return nil, fmt.Errorf("bench query: %w", err)
 	}
+	c.Load.Progress.tell("waiting until the server has written the load to its store", 0, 0)
+	if err := settled(ctx, t); err != nil {
+		return nil, fmt.Errorf("bench query: %w", err)
+	}
 	a := newAsker(c.Asking, t.another(), source, c.Load)
-	for i := range 20 * len(a.questions) { // connections, caches, the keys' panes
+	for i := range 200 * len(a.questions) { // connections, caches, the keys' panes
 		if err := a.ask(i, nil); err != nil {
 			return nil, fmt.Errorf("bench query: %w", err)
 		}
@@ -100,6 +104,29 @@ func Query(ctx context.Context, t *Target, c QueryConfig) (*QueryResult, error) 
 	r := &QueryResult{Kind: "query", Events: loaded.Acknowledged, Rate: c.Rate, Asked: a.asked.Load(), Late: a.late.Load()}
 	r.Latency, r.curves = a.latencies()
 	return r, nil
+}
+
+// settled waits until a server of the run's own has nothing to do, for a minute at most:
+// what has just been loaded is still to be committed and compacted, which takes a few
+// seconds, and answers are to be measured and not that. A server that was there before is
+// left the warm-up.
+func settled(ctx context.Context, t *Target) error {
+	const look, idle = 500 * time.Millisecond, 25 * time.Millisecond
+	before, err := t.Usage()
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		if err := waitUntil(ctx, time.Now().Add(look)); err != nil {
+			return err
+		}
+		now, err := t.Usage()
+		if err != nil || now.CPU-before.CPU < idle {
+			return err
+		}
+		before = now
+	}
+	return nil
 }
 
 // asker is the asking side of a run.
