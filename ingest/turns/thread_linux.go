@@ -2,7 +2,7 @@ package turns
 
 import (
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +19,21 @@ import (
 // for the locks of workers, which would not run.
 const slice = 20 * time.Millisecond
 
-// refused is set once the system does not let a thread choose its slice: a sandbox may
-// not. Linux before 6.12 accepts it and takes no notice.
-var refused atomic.Bool
+// usual is how the process is scheduled: its policy and priority, which a thread that
+// chooses its slice must name again. It is nil where somebody has planned something else, or
+// the system does not let a thread choose: a sandbox may not. Linux before 6.12 accepts it
+// and takes no notice.
+var usual = sync.OnceValue(func() *unix.SchedAttr {
+	a, err := unix.SchedGetAttr(0, 0)
+	if err != nil || a.Policy != unix.SCHED_NORMAL && a.Policy != unix.SCHED_BATCH {
+		return nil
+	}
+	a.Runtime = 0
+	if unix.SchedSetAttr(0, a, 0) != nil {
+		return nil
+	}
+	return a
+})
 
 // GiveWay lets anything else on the machine interrupt the goroutine, until it calls what is
 // returned. Meanwhile it keeps to its thread, and must not resume a coroutine (iter.Pull), which the
@@ -37,20 +49,12 @@ func takeUp() {
 	runtime.UnlockOSThread()
 }
 
-// setSlice sets that of the thread, 0 for the usual one, and leaves its priority as it is.
+// setSlice sets that of the thread, 0 for the usual one.
 func setSlice(d time.Duration) {
-	if refused.Load() {
-		return
-	}
-	a, err := unix.SchedGetAttr(0, 0)
-	if err == nil && a.Policy != unix.SCHED_NORMAL && a.Policy != unix.SCHED_BATCH {
-		return // somebody has planned this
-	}
-	if err == nil {
+	if u := usual(); u != nil {
+		a := *u
 		a.Runtime = uint64(d)
-		err = unix.SchedSetAttr(0, a, 0)
-	}
-	if err != nil {
-		refused.Store(true)
+		// It fails for a thread that was given a lower priority since, and leaves that as it is.
+		_ = unix.SchedSetAttr(0, &a, 0)
 	}
 }
