@@ -36,8 +36,8 @@ type stringWriter struct {
 	codes   []uint16 // by string
 }
 
-// append appends the section of the n strings of a column.
-// coded says whether it is a dictionary; codes then holds the code of each.
+// append appends the section of the n strings of a column. coded says whether it is a
+// dictionary; codes then holds the code of each.
 //
 // The dictionary is taken when it is built to the end and smaller than the plain form. It
 // is given up when more than three of four strings were new at 512, 1024, 2048 … strings,
@@ -47,18 +47,33 @@ func (w *stringWriter) append(dst []byte, c *Column, n int) (out []byte, coded b
 	if w.build(c, n) && w.size(c) < plainSize(c) {
 		return w.appendDictionary(dst, c), true
 	}
-	dst = append(dst, stringsPlain)
+	return c.appendPlain(append(dst, stringsPlain)), false
+}
+
+// appendPlain appends the lengths of the strings of a column, then their bytes.
+func (c *Column) appendPlain(dst []byte) []byte {
+	begin, end, packed := uint64(0), uint64(0), true // the strings so far are what lies between
 	for row, kind := range c.Kinds {
-		if kind == String {
-			dst = binary.AppendUvarint(dst, c.Bits[row]&math.MaxUint32)
+		if kind != String {
+			continue
 		}
+		at, length := c.Bits[row]>>32, c.Bits[row]&math.MaxUint32
+		dst = binary.AppendUvarint(dst, length)
+		if begin == end {
+			begin, end = at, at
+		}
+		packed = packed && at == end
+		end += length
+	}
+	if packed {
+		return append(dst, c.Bytes[begin:end]...) // fast path: as they are when they were gathered
 	}
 	for row, kind := range c.Kinds {
 		if kind == String {
 			dst = append(dst, c.text(c.Bits[row])...)
 		}
 	}
-	return dst, false
+	return dst
 }
 
 // build makes the dictionary; false when it was given up.
