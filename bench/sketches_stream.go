@@ -80,7 +80,8 @@ func (s *sketchStream) hash(out []uint64) {
 	event.HashTexts(out, s.text, s.refs[:len(out)])
 }
 
-// touch reads the items of some events, for the same reason as sketches.Touch.
+// touch reads the items of some events, so that they come from the processor's
+// caches together.
 //
 //go:noinline
 func (s *sketchStream) touch(rows []int32) (read byte) {
@@ -99,12 +100,15 @@ type grouping struct {
 	hashes    []uint64
 	positions []uint64
 	values    []float64
+	present   []int32 // keys that have events, and room for one more
+	window    [32]sketches.Group
 }
 
 func newGrouping(keys, batch int) *grouping {
 	return &grouping{
 		ends: make([]int32, keys+1), order: make([]int32, batch), times: make([]int64, batch), unsorted: make([]uint64, batch),
 		hashes: make([]uint64, batch), positions: make([]uint64, batch), values: make([]float64, batch),
+		present: make([]int32, keys+1),
 	}
 }
 
@@ -143,34 +147,35 @@ func fetch[T any](dst, src []T, order []int32) {
 // apply gives every group to its key's pane, a few dozen panes at a time so
 // that they come from memory together.
 func (g *grouping) apply(s *sketchStream, l *sketches.Layout, panes []*sketches.Pane) {
-	const together = 32
-	hashes, values := make([][]uint64, 1), make([][]float64, 1)
-	rows := sketches.Rows{Hashes: hashes, Items: []sketches.Items{s}, Values: values}
-	var window [together]*sketches.Pane
-	var ends [together + 1]int32 // of the window's groups, behind where the first begins
-	n := 0
-	flush := func() {
-		sketches.Touch(window[:n])
-		s.touch(g.order[ends[0]:ends[n]])
-		for i, pane := range window[:n] {
-			begin, end := ends[i], ends[i+1]
-			rows.Index, rows.Times, rows.Positions = g.order[begin:end], g.times[begin:end], g.positions[begin:end]
-			hashes[0], values[0] = g.hashes[begin:end], g.values[begin:end]
-			pane.Apply(&rows)
+	n := len(g.order)
+	rows := sketches.Rows{Index: g.order, Times: g.times[:n], Positions: g.positions[:n],
+		Hashes: [][]uint64{g.hashes[:n]}, Items: []sketches.Items{s}, Values: [][]float64{g.values[:n]}}
+	from := int32(0)
+	for present := g.keys(); len(present) > 0; {
+		window := g.window[:min(len(present), len(g.window))]
+		for i, key := range present[:len(window)] {
+			if panes[key] == nil {
+				panes[key] = l.NewPane()
+			}
+			window[i] = sketches.Group{Pane: panes[key], From: from, To: g.ends[key]}
+			from = g.ends[key]
 		}
-		ends[0], n = ends[n], 0
+		s.touch(g.order[window[0].From:from])
+		sketches.Apply(window, &rows)
+		present = present[len(window):]
 	}
+}
+
+// keys lists the keys that have events. It stores each, and goes on to the next
+// place only if it has: no processor predicts which ones do.
+func (g *grouping) keys() []int32 {
+	n, from := 0, int32(0)
 	for key, end := range g.ends[:len(g.ends)-1] {
-		if end == ends[n] {
-			continue
+		g.present[n] = int32(key)
+		if end != from {
+			n++
 		}
-		if panes[key] == nil {
-			panes[key] = l.NewPane()
-		}
-		window[n], ends[n+1] = panes[key], end
-		if n++; n == together {
-			flush()
-		}
+		from = end
 	}
-	flush()
+	return g.present[:n]
 }

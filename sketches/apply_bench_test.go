@@ -14,7 +14,6 @@ func BenchmarkApplyManyPanes(b *testing.B) {
 		b.Run(fmt.Sprintf("panes=%d", count), func(b *testing.B) {
 			events := zipfEvents(count/2*rounds, 100_000, 1.1, 1)
 			rows := rowsOf(events)
-			one := Rows{Hashes: make([][]uint64, 1), Items: rows.Items, Values: make([][]float64, 1)}
 			panes := make([]*Pane, count)
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -23,20 +22,15 @@ func BenchmarkApplyManyPanes(b *testing.B) {
 					panes[i] = l.NewPane()
 				}
 				at := 0
-				window := make([]*Pane, 0, together)
+				window := make([]Group, 0, together)
 				for round := range rounds {
 					for first := round & 1; first < count; first += 2 * together {
 						window = window[:0]
 						for k := first; k < min(first+2*together, count); k += 2 {
-							window = append(window, panes[k])
-						}
-						Touch(window)
-						for _, p := range window {
-							one.Index, one.Times, one.Positions = rows.Index[at:at+1], rows.Times[at:at+1], rows.Positions[at:at+1]
-							one.Hashes[0], one.Values[0] = rows.Hashes[0][at:at+1], rows.Values[0][at:at+1]
-							p.Apply(&one)
+							window = append(window, Group{Pane: panes[k], From: int32(at), To: int32(at + 1)})
 							at++
 						}
+						Apply(window, rows)
 					}
 				}
 			}

@@ -62,7 +62,7 @@ const firstShare = 48
 type block struct {
 	first    *byte // nil: there is no block
 	size     uint32
-	log, low uint16 // where the column that was filled last goes on, for Touch
+	log, low uint16 // where the column that was filled last goes on, for touch
 }
 
 func blockOf(b []byte) block { return block{first: unsafe.SliceData(b), size: uint32(len(b))} }
@@ -147,7 +147,14 @@ type section struct {
 	entries int    // also the number of items, without a table
 	samples int
 	column  int
-	at      int // where it begins in the block
+	at      int    // where it begins in the block
+	header  uint64 // as it was when it was taken apart
+	first   int    // the entry that a group's first item seems to have; -1: it has none
+}
+
+// header returns the header of a column.
+func (p *Pane) header(column int) uint64 {
+	return binary.LittleEndian.Uint64(p.block.bytes()[column*headerBytes:])
 }
 
 // section finds a column by walking over those before it.
@@ -157,6 +164,7 @@ func (p *Pane) section(s *section, column int) {
 		at += int(binary.LittleEndian.Uint16(b[c*headerBytes:]))
 	}
 	h := binary.LittleEndian.Uint64(b[column*headerBytes:])
+	s.header = h
 	size := int(h & 0xffff)
 	s.room = b[at : at+size : at+size]
 	s.log, s.marks = int(h>>16&0xffff), int(h>>48)*markGroup

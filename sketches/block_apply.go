@@ -7,47 +7,93 @@ import (
 
 // How events are added to a block.
 
-// applyBlock counts a column's events in the block, as far as they fit, and
-// returns how many rows it has dealt with.
-func (p *Pane) applyBlock(column int, r *Rows) (done int) {
-	plan := &p.layout.columns[column]
-	hashes := r.Hashes[column]
-	if !plan.kept() {
-		return len(hashes)
-	}
-	var s section
-	p.section(&s, column)
-	for done < len(hashes) {
-		x, position := hashes[done], uint64(0)
+// applyBlock counts the rows of a column from one to another in the block, as
+// far as they fit, and returns the first that it has not dealt with.
+func (p *Pane) applyBlock(s *section, plan *columnPlan, r *Rows, from, to int) int {
+	e := s.first
+	for i, x := range r.Hashes[s.column][from:to] {
 		if x == 0 {
-			done++
 			continue
 		}
-		if plan.room > 0 {
-			if s.samples == plan.room {
-				break
-			}
-			position = r.Positions[done]
+		if i > 0 || e >= 0 && binary.LittleEndian.Uint64(s.entry(plan.stride, e)) != x {
+			e = s.find(plan.stride, x)
 		}
-		e := s.find(plan.stride, x)
-		if e < 0 {
-			if plan.items {
-				r.scratch = r.Items[column].AppendItem(r.scratch[:0], r.Index[done])
-			}
-			if !p.addItem(&s, plan, x, position, r.scratch) {
-				break
-			}
-			e = s.entries - 1
-		} else if !p.addKnown(&s, plan, e, position) {
+		if !p.addRow(s, plan, r, from+i, x, e) {
+			to = from + i
 			break
 		}
-		if len(plan.weights) > 0 {
-			s.weigh(plan, e, r, done)
-		}
-		done++
 	}
-	p.close(&s)
-	return done
+	p.close(s)
+	return to
+}
+
+// addRow adds row i, whose item has entry e, or none if e is negative. It is false,
+// with nothing changed, if that does not fit.
+func (p *Pane) addRow(s *section, plan *columnPlan, r *Rows, i int, hash uint64, e int) bool {
+	position := uint64(0)
+	if plan.room > 0 {
+		if s.samples == plan.room {
+			return false
+		}
+		position = r.Positions[i]
+	}
+	switch {
+	case e >= 0:
+		if !p.addKnown(s, plan, e, position) {
+			return false
+		}
+	case s.addFresh(plan, r, i, hash, position):
+		e = s.entries - 1
+	default: // Slow path: nearly always for room.
+		if plan.items {
+			r.scratch = r.Items[s.column].AppendItem(r.scratch[:0], r.Index[i])
+		}
+		if !p.addItem(s, plan, hash, position, r.scratch) {
+			return false
+		}
+		e = s.entries - 1
+	}
+	if len(plan.weights) > 0 {
+		s.weigh(plan, e, r, i)
+	}
+	return true
+}
+
+// addFresh is the fast path for an item that has no entry, in a column that has
+// entries: there is room for one of usual length, and it is written where it stays. It
+// is false, with nothing changed but the gap, if it does not fit after all.
+func (s *section) addFresh(plan *columnPlan, r *Rows, i int, hash, position uint64) bool {
+	gap := s.room[s.log:s.low]
+	if len(gap) < plan.usual || s.entries >= min(s.marks, tableAlways) {
+		return false
+	}
+	end, n := len(gap)-plan.stride, 0
+	if plan.room > 0 {
+		putSample(gap, s.entries, position)
+		n = sampleBytes
+	}
+	if plan.items {
+		item := r.Items[s.column].AppendItem(gap[n+1:n+1:end], r.Index[i])
+		if len(item) > min(end-n-1, blockItem) {
+			return false
+		}
+		gap[n] = byte(len(item))
+		n += 1 + len(item)
+	}
+	s.room[s.entries] = byte(hash)
+	entry := gap[end:]
+	binary.LittleEndian.PutUint64(entry, hash)
+	binary.LittleEndian.PutUint32(entry[countAt:], 1)
+	if len(entry) > weightsAt {
+		clear(entry[weightsAt:])
+	}
+	s.log += n
+	s.low -= plan.stride
+	s.entries++
+	if plan.room > 0 {
+		s.samples++
+	}
+	return true
 }
 
 // weigh adds the weights of row i to an entry.
@@ -66,16 +112,30 @@ func (s *section) find(stride int, hash uint64) int {
 	if stride == 0 {
 		return -1
 	}
+	e := s.alike(hash, 0)
+	for e >= 0 && binary.LittleEndian.Uint64(s.entry(stride, e)) != hash {
+		e = s.alike(hash, e+1)
+	}
+	return e
+}
+
+// alike returns the first entry from one on that has the mark of an item, and so is
+// most likely the item's, or -1.
+func (s *section) alike(hash uint64, from int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	like := (hash & 0xff) * ones
-	for first := 0; first < s.entries; first += markGroup {
+	for first := from &^ (markGroup - 1); first < s.entries; first += markGroup {
 		x := binary.LittleEndian.Uint64(s.room[first:]) ^ like
 		// The top bit of each byte that is zero, and perhaps of some above the first such one.
-		for alike := (x - ones) &^ x & tops; alike != 0; alike &= alike - 1 {
-			e := first + bits.TrailingZeros64(alike)/8
-			if e < s.entries && binary.LittleEndian.Uint64(s.entry(stride, e)) == hash {
+		alike := (x - ones) &^ x & tops
+		if first < from {
+			alike &= ^uint64(0) << (8 * (from - first))
+		}
+		if alike != 0 {
+			if e := first + bits.TrailingZeros64(alike)/8; e < s.entries {
 				return e
 			}
+			return -1
 		}
 	}
 	return -1

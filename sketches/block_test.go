@@ -102,7 +102,6 @@ func TestBlockEqualsWide(t *testing.T) {
 				} else {
 					block = block.Clone()
 				}
-				Touch([]*Pane{block, plain, l.NewPane()})
 			})
 		}
 	}

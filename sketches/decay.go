@@ -111,7 +111,8 @@ func (s *HalfLifeSum) Add(time int64, value float64) {
 // AddValues adds values at their times, leaving out what Add leaves out.
 func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	values = values[:len(times)]
-	if len(times) == 1 && s.addOne(times[0], values[0]) {
+	if len(times) == 1 {
+		*s = s.one(times[0], values[0])
 		return
 	}
 	for len(times) > sumBlock {
@@ -120,6 +121,23 @@ func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	}
 	s.addBlock(times, values)
 	s.settle(s.sum, s.lost)
+}
+
+// one returns the sum with a value more. It takes and returns the sum in
+// registers, for panes of many keys get their values one by one.
+func (s HalfLifeSum) one(time int64, value float64) HalfLifeSum {
+	h := s.halfLife
+	start, length := s.span()
+	if rest := uint64(time - start); rest < length && math.Float64bits(value)<<1 <= decayLimitBits<<1 {
+		// Fast path: a usable value within the landmark's half-life.
+		s.include(float64(value * h.power(int64(rest))))
+		s.settle(s.sum, s.lost)
+		return s
+	}
+	t, v := [1]int64{time}, [1]float64{value}
+	s.addBlock(t[:], v[:])
+	s.settle(s.sum, s.lost)
+	return s
 }
 
 // addNear is the fast path for whole columns: a block of usable values that come
@@ -143,19 +161,6 @@ func (s *HalfLifeSum) addNear(times []int64, values []float64) bool {
 		part += float64(v * soon[after])
 	}
 	s.include(part * h.power(int64(first)))
-	return true
-}
-
-// addOne is the fast path for a single value, usable and within the landmark's
-// half-life; false, with nothing changed, for another.
-func (s *HalfLifeSum) addOne(time int64, value float64) bool {
-	start, length := s.span()
-	rest := uint64(time - start)
-	if rest >= length || math.Float64bits(value)<<1 > decayLimitBits<<1 {
-		return false
-	}
-	s.include(float64(value * s.halfLife.power(int64(rest))))
-	s.settle(s.sum, s.lost)
 	return true
 }
 

@@ -23,7 +23,7 @@
 // A service keeps several sketches for each of millions of keys, most of them
 // small. A Layout says which sketches there are over which columns; a Pane holds
 // them for one key and span of time, and is what the write path fills by
-// columns (Apply), what merges (Merge, Follow), is stored (AppendBinary,
+// columns (Pane.Apply, and Apply for many panes), what merges (Merge, Follow), is stored (AppendBinary,
 // Layout.DecodePane) and answers.
 //
 // A pane begins as one exact table an item column, shared by all sketches of
@@ -39,7 +39,7 @@
 //
 // Columns are what makes it fast. A promoted column's hot list is a cache in front of
 // its other sketches (writeback.go): an event of an item that is listed costs one
-// count. Panes of many keys are bound by memory: see Touch. `sketchlog bench
+// count. Panes of many keys are bound by memory: see Apply. `sketchlog bench
 // sketches` measures both, beside widely used libraries.
 //
 // Items are 64-bit hashes; 0 is null and counted by no sketch. Item bytes are

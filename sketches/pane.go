@@ -15,6 +15,30 @@ type Rows struct {
 	Values    [][]float64 // by value column; NaN: null, not counted
 
 	scratch []byte // for items on their way into a block, kept from one Apply to the next
+	some    *Rows  // for between
+}
+
+// between returns the rows from one to another. They are valid until the next call.
+func (r *Rows) between(from, to int) *Rows {
+	if from == 0 && to == len(r.Times) {
+		return r
+	}
+	if r.some == nil {
+		r.some = new(Rows)
+	}
+	s := r.some
+	s.Index, s.Times, s.Positions, s.Items = r.Index[from:to], r.Times[from:to], r.Positions[from:to], r.Items
+	s.Hashes, s.Weights, s.Values = s.Hashes[:0], s.Weights[:0], s.Values[:0]
+	for _, hashes := range r.Hashes {
+		s.Hashes = append(s.Hashes, hashes[from:to])
+	}
+	for _, weights := range r.Weights {
+		s.Weights = append(s.Weights, weights[from:to])
+	}
+	for _, values := range r.Values {
+		s.Values = append(s.Values, values[from:to])
+	}
+	return s
 }
 
 // Pane is the state of one key and span of time: counts of its events and the
@@ -60,42 +84,10 @@ func (p *Pane) see(least, greatest int64) {
 	p.least, p.greatest = min(p.least, least), max(p.greatest, greatest)
 }
 
-// span is the least and the greatest of at least one time.
-func span(times []int64) (least, greatest int64) {
-	least, greatest = times[0], times[0]
-	for _, t := range times[1:] {
-		least, greatest = min(least, t), max(greatest, t)
-	}
-	return least, greatest
-}
-
-// Apply counts events.
+// Apply counts events. Where there are many panes, Apply of them all is faster.
 func (p *Pane) Apply(r *Rows) {
-	n := len(r.Times)
-	if n == 0 {
-		return
-	}
-	p.see(span(r.Times))
-	p.events = saturatingAdd(p.events, uint64(n))
-	p.late = saturatingAdd(p.late, uint64(r.Late))
-	p.openForRows()
-	for k := range p.layout.sumPlans {
-		p.applySum(k, r.Times, r.Values[p.layout.sumPlans[k].column])
-	}
-	for k, i := range p.layout.weighted {
-		s := &p.layout.specs[i]
-		p.applyIgnored(k, r.Hashes[s.Column], r.Weights[s.Weight])
-	}
-	for c := range p.layout.columns {
-		done := 0
-		if p.wide == nil {
-			if done = p.applyBlock(c, r); done == n {
-				continue
-			}
-			p.widen()
-		}
-		p.wide.apply(p.layout, c, r, done)
-	}
+	one := [1]Group{{Pane: p, To: int32(len(r.Times)), Late: int32(r.Late)}}
+	applyTogether(one[:], r)
 }
 
 // Size is the memory held, in bytes, about.

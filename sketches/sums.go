@@ -20,15 +20,18 @@ func (p *Pane) setIgnored(k int, n uint64) {
 }
 
 // applyIgnored tallies the items without a usable weight.
-func (p *Pane) applyIgnored(k int, hashes []uint64, weights []int64) {
-	var n uint64
-	for i, w := range weights {
-		if w < 0 && hashes[i] != 0 {
-			n++
+func (l *Layout) applyIgnored(k int, groups []Group, hashes []uint64, weights []int64) {
+	for i := range groups {
+		g := &groups[i]
+		var n uint64
+		for j := g.From; j < g.To; j++ {
+			if weights[j] < 0 && hashes[j] != 0 {
+				n++
+			}
 		}
-	}
-	if n > 0 {
-		p.setIgnored(k, saturatingAdd(p.ignored(k), n))
+		if n > 0 {
+			g.Pane.setIgnored(k, saturatingAdd(g.Pane.ignored(k), n))
+		}
 	}
 }
 
@@ -90,16 +93,36 @@ func (p *Pane) setFactorSum(k int, s *FactorSum) {
 // byTime tells whether the k-th sum decays by half-life, not by factor.
 func (l *Layout) byTime(k int) bool { return l.sumPlans[k].halfLife != nil }
 
-func (p *Pane) applySum(k int, times []int64, values []float64) {
-	if p.layout.byTime(k) {
-		s := p.halfLifeSum(k)
-		s.AddValues(times, values)
-		p.setHalfLifeSum(k, &s)
+// applySums adds values to the k-th sum of each pane.
+func (l *Layout) applySums(k int, groups []Group, r *Rows) {
+	if !l.byTime(k) {
+		values := r.Values[l.sumPlans[k].column]
+		for i := range groups {
+			if g := &groups[i]; g.From < g.To {
+				s := g.Pane.factorSum(k)
+				s.AddValues(values[g.From:g.To])
+				g.Pane.setFactorSum(k, &s)
+			}
+		}
 		return
 	}
-	s := p.factorSum(k)
-	s.AddValues(values)
-	p.setFactorSum(k, &s)
+	h, at := l.sumPlans[k].halfLife, l.block.sums+k*sumBytes
+	values := r.Values[l.sumPlans[k].column][:len(r.Times)]
+	for i := range groups {
+		g := &groups[i]
+		if g.From == g.To {
+			continue
+		}
+		b := g.Pane.block.bytes()[at : at+sumBytes]
+		x, y, z := words3(b)
+		s := HalfLifeSum{h, int64(x ^ 1<<63), math.Float64frombits(y), math.Float64frombits(z)}
+		if g.To-g.From == 1 {
+			s = s.one(r.Times[g.From], values[g.From])
+		} else {
+			s.AddValues(r.Times[g.From:g.To], values[g.From:g.To])
+		}
+		setWords3(b, uint64(s.landmark)^1<<63, math.Float64bits(s.sum), math.Float64bits(s.lost))
+	}
 }
 
 // mergeSum adds the k-th sum of another pane; follow: of a later one.

@@ -176,77 +176,102 @@ func (s *Shard) beforeGroups() error {
 	return nil
 }
 
-// applyGroups hands the gathered rows to their panes. The caller holds the
-// lock, and sets the tally of the whole record afterwards.
+// applyGroups hands the gathered rows to their panes, some panes at a time. The
+// caller holds the lock, and sets the tally of the whole record afterwards.
 func (s *Shard) applyGroups() error {
-	w := &s.work
-	maxKeys, counted := s.view.maxKeys(), s.view.counted()
+	if s.view.counted() {
+		return s.applyCountedGroups()
+	}
+	w, maxKeys := &s.work, s.view.maxKeys()
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
-		if i%window == 0 && !counted {
-			w.touch(i)
-		}
-		if counted {
-			w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		}
-		late := int(g.late)
-		for from := g.end - g.rows; from < g.end; {
-			if since >= lockedEvents {
-				s.mu.Unlock()
-				s.mu.Lock()
-				since = 0
-			}
-			to := min(g.end, from+lockedEvents-since)
-			since += to - from
-			part := min(late, int(to-from)) // which of the rows are late does not matter
-			late -= part
-			var err error
-			if counted {
-				err = s.applyCounted(from, to, part, maxKeys)
-			} else {
-				err = s.applyPart(g, from, to, part, maxKeys)
-			}
+		if g.cell == nil {
+			c, err := s.obtainFetched(w.spans[g.span], g.keyHash, w.keyOf(g), g.stored, maxKeys)
 			if err != nil {
 				return err
 			}
-			s.tally.read += uint64(to - from)
-			s.tally.applied += uint64(to - from)
+			g.cell = c
+		}
+		late := g.late
+		for from := g.end - g.rows; from < g.end; {
+			if since >= lockedEvents || len(w.parts) == window {
+				if err := s.applyParts(); err != nil {
+					return err
+				}
+			}
+			if since >= lockedEvents {
+				s.letReadersIn()
+				since = 0
+			}
+			to := min(g.end, from+lockedEvents-since)
+			part := sketches.Group{Pane: g.cell.pane, From: from, To: to, Late: min(late, to-from)} // which of the rows are late does not matter
+			w.parts, w.cells = append(w.parts, part), append(w.cells, g.cell)
+			late -= part.Late
+			since += to - from
 			from = to
 		}
 	}
-	return nil
+	return s.applyParts()
 }
 
-// window is how many groups' panes are fetched into the processor's caches
-// together: it can wait for some twenty lines at once.
-const window = 32
+// window is how many groups are applied together: enough for their panes to come
+// from memory together (sketches.Apply).
+const window = 128
 
-// touch reads what Apply will read first of the panes of the groups from one on.
-func (w *batchWork) touch(from int) {
-	w.panes = w.panes[:0]
-	for i := range w.groups[from:min(from+window, len(w.groups))] {
-		if c := w.groups[from+i].cell; c != nil {
-			w.panes = append(w.panes, c.pane)
-		}
-	}
-	sketches.Touch(w.panes)
+// letReadersIn gives readers their turn.
+func (s *Shard) letReadersIn() {
+	s.mu.Unlock()
+	s.mu.Lock()
 }
 
-// applyPart hands rows of a group to its pane.
-func (s *Shard) applyPart(g *group, from, to int32, late, maxKeys int) (err error) {
+// applyParts applies the groups, or parts of them, that are waiting.
+func (s *Shard) applyParts() error {
 	w := &s.work
-	if g.cell == nil {
-		g.cell, err = s.obtainFetched(w.spans[g.span], g.keyHash, w.keyOf(g), g.stored, maxKeys)
-		if err != nil {
+	for _, c := range w.cells {
+		if err := s.before(c); err != nil {
 			return err
 		}
 	}
-	if err := s.before(g.cell); err != nil {
-		return err
+	sketches.Apply(w.parts, w.sorted.part(0, int32(len(w.rows)), 0))
+	for i, c := range w.cells {
+		s.changed(c)
+		s.noteApplied(w.parts[i].To - w.parts[i].From)
 	}
-	g.cell.pane.Apply(w.sorted.part(from, to, late))
-	s.changed(g.cell)
+	w.parts, w.cells = w.parts[:0], w.cells[:0]
+	return nil
+}
+
+// noteApplied counts events as applied, so that readers see them with the panes.
+func (s *Shard) noteApplied(events int32) {
+	s.tally.read += uint64(events)
+	s.tally.applied += uint64(events)
+}
+
+// applyCountedGroups is applyGroups where panes are cut by number of events.
+func (s *Shard) applyCountedGroups() error {
+	w, maxKeys := &s.work, s.view.maxKeys()
+	since := int32(0)
+	for i := range w.groups {
+		g := &w.groups[i]
+		w.key = w.keys.AppendTuple(w.key[:0], g.first)
+		late := int(g.late)
+		for from := g.end - g.rows; from < g.end; {
+			if since >= lockedEvents {
+				s.letReadersIn()
+				since = 0
+			}
+			to := min(g.end, from+lockedEvents-since)
+			part := min(late, int(to-from))
+			if err := s.applyCounted(from, to, part, maxKeys); err != nil {
+				return err
+			}
+			late -= part
+			since += to - from
+			s.noteApplied(to - from)
+			from = to
+		}
+	}
 	return nil
 }
 

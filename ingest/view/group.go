@@ -57,7 +57,8 @@ type batchWork struct {
 
 	keyBytes []byte           // the keys of the groups, one after another
 	homes    []*span          // by span; nil: there is none yet
-	panes    []*sketches.Pane // of a window of groups
+	parts    []sketches.Group // that are to be applied together
+	cells    []*cell          // of the parts
 	want     []wanted         // groups whose pane is not in memory
 
 	ones   []uint64
@@ -285,7 +286,9 @@ func (w *batchWork) release() {
 	clear(w.sorted.rows.Items)
 	clear(w.groups) // and of panes
 	clear(w.homes)
-	clear(w.panes)
+	clear(w.parts[:cap(w.parts)])
+	clear(w.cells[:cap(w.cells)])
+	w.parts, w.cells = w.parts[:0], w.cells[:0]
 }
 
 // keyOf returns the key of a group that was located.

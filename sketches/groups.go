@@ -1,0 +1,141 @@
+package sketches
+
+// Group is rows of one pane, among those of many.
+type Group struct {
+	Pane     *Pane
+	From, To int32 // the rows from one to another
+	Late     int32 // how many of them were behind the watermark
+}
+
+// appliedTogether is how many panes are fetched from memory at once: enough
+// for a processor to wait for as many lines as it can, and few enough for them
+// to stay in its first cache.
+const appliedTogether = 32
+
+// Apply counts the events of many panes of one layout. It is the same as to give
+// each pane its rows, group by group, but faster: panes of many keys are seldom in
+// the processor's cache, and one after the other would wait for several lines of
+// memory. Here those of a few dozen panes come together. Rows.Late is ignored.
+func Apply(groups []Group, r *Rows) {
+	for len(groups) > 0 {
+		few := groups[:min(len(groups), appliedTogether)]
+		groups = groups[len(few):]
+		touch(few)
+		applyTogether(few, r)
+	}
+}
+
+// applyTogether applies to a few panes, step by step rather than pane by pane: what
+// a step needs of rows and layout is looked up once, and so is what it waits for.
+func applyTogether(groups []Group, r *Rows) {
+	l := groups[0].Pane.layout
+	countEvents(groups, r.Times)
+	for k := range l.sumPlans {
+		l.applySums(k, groups, r)
+	}
+	for k, i := range l.weighted {
+		s := &l.specs[i]
+		l.applyIgnored(k, groups, r.Hashes[s.Column], r.Weights[s.Weight])
+	}
+	for c := range l.columns {
+		l.applyColumn(c, groups, r)
+	}
+}
+
+// countEvents counts events, and widens the spans of their times.
+func countEvents(groups []Group, times []int64) {
+	for i := range groups {
+		g := &groups[i]
+		if g.From == g.To {
+			continue
+		}
+		least, greatest := times[g.From], times[g.From]
+		for _, t := range times[g.From+1 : g.To] {
+			least, greatest = min(least, t), max(greatest, t)
+		}
+		p := g.Pane
+		p.see(least, greatest)
+		p.events = saturatingAdd(p.events, uint64(g.To-g.From))
+		p.late = saturatingAdd(p.late, uint64(g.Late))
+		p.openForRows()
+	}
+}
+
+// applyColumn counts the items of a column.
+func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
+	plan := &l.columns[c]
+	if !plan.kept() {
+		return
+	}
+	var sections [appliedTogether]section
+	hashes := r.Hashes[c]
+	for i := range groups {
+		g, s := &groups[i], &sections[i]
+		if s.first = -1; g.From < g.To && g.Pane.wide == nil {
+			g.Pane.section(s, c)
+			if plan.stride > 0 {
+				s.first = s.alike(hashes[g.From], 0)
+			}
+		}
+	}
+	touchEntries(sections[:len(groups)], plan.stride)
+	for i := range groups {
+		g, s := &groups[i], &sections[i]
+		from, to := int(g.From), int(g.To)
+		if from == to {
+			continue
+		}
+		done := from
+		if p := g.Pane; p.wide == nil {
+			if s.header != p.header(c) { // a group before was of the same pane
+				p.section(s, c)
+				s.first = s.find(plan.stride, hashes[from])
+			}
+			if done = p.applyBlock(s, plan, r, from, to); done == to {
+				continue
+			}
+			p.widen()
+		}
+		g.Pane.wide.apply(l, c, r.between(from, to), done-from)
+	}
+}
+
+// touch reads what will be read first of each pane: the panes and then, in a loop
+// as short as can be, where their blocks begin and where they will grow. A processor
+// looks but a few hundred instructions ahead, so what it is to wait for together must
+// stand close together; to ask it for lines without waiting (prefetch) was measured
+// to be slower. The result means nothing, and is there lest the compiler leave
+// the reading out.
+//
+//go:noinline
+func touch(groups []Group) (read byte) {
+	const usualRecord, usualEntry = 24, 12 // bytes
+	var blocks [appliedTogether]block
+	for i := range groups {
+		blocks[i] = groups[i].Pane.block
+	}
+	for _, block := range blocks[:len(groups)] {
+		b := block.bytes()
+		if last := len(b) - 1; last >= 0 {
+			log, low := int(block.log), int(block.low)
+			read |= b[0] | b[min(cacheLine-1, last)] // a block may begin anywhere in a line
+			read |= b[min(log, last)] | b[min(log+usualRecord, last)] | b[max(low-usualEntry, 0)]
+		}
+	}
+	return read
+}
+
+const cacheLine = 64 // bytes
+
+// touchEntries reads the entries that the first items of groups seem to have, for
+// the same reason.
+//
+//go:noinline
+func touchEntries(sections []section, stride int) (read byte) {
+	for i := range sections {
+		if s := &sections[i]; s.first >= 0 {
+			read |= s.entry(stride, s.first)[0]
+		}
+	}
+	return read
+}

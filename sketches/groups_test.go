@@ -1,0 +1,69 @@
+package sketches
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"sketchlog/sketches/sketchtest"
+)
+
+// TestApplyGroups: many panes that are given their rows together, by groups of any
+// size of which some are of the same pane, are those that are given them one by
+// one, byte by byte, and those that never had a block.
+func TestApplyGroups(t *testing.T) {
+	for name, l := range blockLayouts(t) {
+		for seed := range uint64(6) {
+			rng := rand.New(rand.NewPCG(seed, 21))
+			var together, alone, plain [45]*Pane
+			for i := range together {
+				together[i], alone[i], plain[i] = l.NewPane(), l.NewPane(), l.NewPane()
+				plain[i].open()
+				plain[i].widen()
+			}
+			for round := range uint64(20) {
+				events := blockEvents(400, []int{30, 200}[seed%2], seed*100+round)
+				r := threeColumns(events)
+				var groups []Group
+				for from := 0; from < len(events); {
+					size := rng.IntN(3)
+					if rng.IntN(30) == 0 {
+						size = rng.IntN(100)
+					}
+					to := min(from+size, len(events))
+					i := rng.IntN(len(together))
+					if len(groups) > 0 && rng.IntN(4) == 0 {
+						i = rng.IntN(1 + i) // now and then the same, soon again
+					}
+					late := rng.IntN(to - from + 1)
+					groups = append(groups, Group{together[i], int32(from), int32(to), int32(late)})
+					part := *r.between(from, to)
+					part.Late = late
+					alone[i].Apply(&part)
+					plain[i].Apply(&part)
+					from = to
+				}
+				Apply(groups, r)
+			}
+			for i := range together {
+				got := together[i].AppendBinary(nil)
+				if !bytes.Equal(got, alone[i].AppendBinary(nil)) || !bytes.Equal(got, plain[i].AppendBinary(nil)) {
+					t.Fatalf("%s, seed %d: pane %d has another encoding", name, seed, i)
+				}
+			}
+		}
+	}
+	Apply(nil, &Rows{})
+}
+
+// TestApplyAllocates: a pane that has room takes events without allocating.
+func TestApplyAllocates(t *testing.T) {
+	l := mustLayout(t, manyKeysSpecs())
+	r := rowsOf(sketchtest.Streams(2, 2, 1)[0].Events)
+	p := l.NewPane()
+	p.Apply(r)
+	group := []Group{{Pane: p, To: 1}}
+	if n := testing.AllocsPerRun(3, func() { Apply(group, r) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
