@@ -166,15 +166,13 @@ func (g *grouping) apply(s *sketchStream, l *sketches.Layout, panes []*sketches.
 	}
 }
 
-// keys lists the keys that have events. It stores each, and goes on to the next
-// place only if it has: no processor predicts which ones do.
+// keys lists the keys that have events. It writes down each, and goes on to the
+// next place only if it has: no processor would predict a branch for those that do.
 func (g *grouping) keys() []int32 {
-	n, from := 0, int32(0)
+	n, from := uint32(0), int32(0)
 	for key, end := range g.ends[:len(g.ends)-1] {
 		g.present[n] = int32(key)
-		if end != from {
-			n++
-		}
+		n += uint32(from-end) >> 31 // 1 if end is above from
 		from = end
 	}
 	return g.present[:n]

@@ -19,16 +19,18 @@ import (
 //	             sample  number of the item u8, position hash u64
 //	             item    length u8, bytes; only upon its first occurrence
 //	  gap
-//	  entries  hash u64, count u32, weight sums u64 each; the first one last
+//	  entries  hash u64, count u32 where no record tells it, weight sums u64 each;
+//	           the first one last
 //
 // Panes of many keys are bound by memory, and so the form is one of which an
 // event touches few cache lines: what is counted for every event and the marks
 // lie in the first one or two, the log grows up and the entries grow down
 // towards each other, and nothing ever moves but into a larger block. An item
-// is looked for by its mark, eight at a time, before any hash is read.
+// is looked for by its mark, many at a time, before any hash is read.
 //
 // Records have a sample where the column has a reservoir, and an item where
-// the plan keeps items. In a block a reservoir holds all events of its column. A
+// the plan keeps items. In a block a reservoir holds all events of its column: how
+// often an item came is how many records it has, and its entry keeps no count. A
 // column without a table has no entries and no marks, and every event is a new item.
 // Numbers are little-endian. What does not fit (an item of 256 bytes,
 // a reservoir that overflows, more than blockLimit bytes) makes the pane wide;
@@ -41,7 +43,7 @@ const (
 	markGroup    = 8
 	sampleBytes  = 9
 	countAt      = 8
-	weightsAt    = 12
+	countBytes   = 4
 	blockItem    = math.MaxUint8
 	blockEntries = math.MaxUint8
 	blockCount   = math.MaxUint32
@@ -50,7 +52,7 @@ const (
 // blockSizes are those that blocks grow through. They are sizes that Go's
 // allocator has, so that nothing is rounded away, and far apart, because to
 // grow costs more than all else that is done for an event.
-var blockSizes = [...]int{96, 192, 416, 704, 1152, blockLimit}
+var blockSizes = [...]int{96, 192, 384, 704, 1152, blockLimit}
 
 const blockLimit = 1536
 
@@ -125,7 +127,11 @@ func (c *columnPlan) kept() bool { return c.tabled|c.samples != 0 }
 // measure reckons what the column takes in a block.
 func (c *columnPlan) measure() {
 	if c.tabled != 0 {
-		c.stride = weightsAt + 8*len(c.weights)
+		c.weightsAt = countAt
+		if c.counts = c.samples == 0; c.counts {
+			c.weightsAt += countBytes
+		}
+		c.stride = c.weightsAt + 8*len(c.weights)
 	}
 	c.fixed, c.usual = c.stride, c.stride
 	if c.samples != 0 {

@@ -83,9 +83,8 @@ func (s *section) addFresh(plan *columnPlan, r *Rows, i int, hash, position uint
 	s.room[s.entries] = byte(hash)
 	entry := gap[end:]
 	binary.LittleEndian.PutUint64(entry, hash)
-	binary.LittleEndian.PutUint32(entry[countAt:], 1)
-	if len(entry) > weightsAt {
-		clear(entry[weightsAt:])
+	if plan.stride > countAt {
+		plan.beginEntry(entry)
 	}
 	s.log += n
 	s.low -= plan.stride
@@ -96,12 +95,20 @@ func (s *section) addFresh(plan *columnPlan, r *Rows, i int, hash, position uint
 	return true
 }
 
+// beginEntry sets what an entry has besides its hash.
+func (plan *columnPlan) beginEntry(b []byte) {
+	clear(b[countAt:])
+	if plan.counts {
+		binary.LittleEndian.PutUint32(b[countAt:], 1)
+	}
+}
+
 // weigh adds the weights of row i to an entry.
 func (s *section) weigh(plan *columnPlan, e int, r *Rows, i int) {
 	b := s.entry(plan.stride, e)
 	for j, w := range plan.weights {
 		if x := r.Weights[w][i]; x > 0 {
-			sum := b[weightsAt+8*j:]
+			sum := b[plan.weightsAt+8*j:]
 			binary.LittleEndian.PutUint64(sum, saturatingAdd(binary.LittleEndian.Uint64(sum), uint64(x)))
 		}
 	}
@@ -120,26 +127,36 @@ func (s *section) find(stride int, hash uint64) int {
 }
 
 // alike returns the first entry from one on that has the mark of an item, and so is
-// most likely the item's, or -1.
+// most likely the item's, or -1. It looks at twice as many marks as come in a group,
+// so that its loop nearly always ends at once; those behind the last entry's, which
+// may be none, are left out.
 func (s *section) alike(hash uint64, from int) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	like := (hash & 0xff) * ones
-	for first := from &^ (markGroup - 1); first < s.entries; first += markGroup {
-		x := binary.LittleEndian.Uint64(s.room[first:]) ^ like
-		// The top bit of each byte that is zero, and perhaps of some above the first such one.
-		alike := (x - ones) &^ x & tops
+	for first := from &^ (markGroup - 1); first < s.entries; first += 2 * markGroup {
+		marks := s.room[first : first+2*markGroup]
+		low, high := zeros(binary.LittleEndian.Uint64(marks)^like), zeros(binary.LittleEndian.Uint64(marks[markGroup:])^like)
 		if first < from {
-			alike &= ^uint64(0) << (8 * (from - first))
+			low &= ^uint64(0) << (8 * (from - first))
 		}
-		if alike != 0 {
-			if e := first + bits.TrailingZeros64(alike)/8; e < s.entries {
-				return e
-			}
-			return -1
+		if low|high == 0 {
+			continue
 		}
+		e := first + bits.TrailingZeros64(low)/8
+		if low == 0 {
+			e = first + markGroup + bits.TrailingZeros64(high)/8
+		}
+		if e < s.entries {
+			return e
+		}
+		return -1
 	}
 	return -1
 }
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// zeros has the top bit of each byte that is zero, and perhaps of some above the first such one.
+func zeros(x uint64) uint64 { return (x - ones) &^ x & tops }
 
 // addItem adds an item that has no entry, and its first event. It is false,
 // with nothing changed, if that does not fit.
@@ -172,8 +189,7 @@ func (p *Pane) addItem(s *section, plan *columnPlan, hash, position uint64, item
 		s.room[s.entries] = byte(hash)
 		b := s.room[s.low-plan.stride : s.low]
 		binary.LittleEndian.PutUint64(b, hash)
-		binary.LittleEndian.PutUint32(b[countAt:], 1)
-		clear(b[weightsAt:])
+		plan.beginEntry(b)
 		s.low -= plan.stride
 	}
 	s.entries++
@@ -183,19 +199,21 @@ func (p *Pane) addItem(s *section, plan *columnPlan, hash, position uint64, item
 // addKnown adds an event of an item that has an entry. It is false, with
 // nothing changed, if that does not fit.
 func (p *Pane) addKnown(s *section, plan *columnPlan, e int, position uint64) bool {
-	count := binary.LittleEndian.Uint32(s.entry(plan.stride, e)[countAt:])
-	if count == blockCount || !p.addSample(s, plan, e, position) {
+	if !plan.counts {
+		return p.addSample(s, plan, e, position)
+	}
+	b := s.entry(plan.stride, e)[countAt:]
+	count := binary.LittleEndian.Uint32(b)
+	if count == blockCount {
 		return false
 	}
-	binary.LittleEndian.PutUint32(s.entry(plan.stride, e)[countAt:], count+1)
+	binary.LittleEndian.PutUint32(b, count+1)
 	return true
 }
 
-// addSample adds an event to the log, if there is a sample.
+// addSample adds an event of an item that there is to the log of a column with a
+// sample.
 func (p *Pane) addSample(s *section, plan *columnPlan, e int, position uint64) bool {
-	if plan.room == 0 {
-		return true
-	}
 	if s.gap() < sampleBytes && !p.grow(s, plan, sampleBytes) {
 		return false
 	}

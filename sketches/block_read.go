@@ -44,6 +44,7 @@ func (p *Pane) blockEntries(column int) []tableEntryView {
 			es[seen].item = r.item
 			seen++
 		}
+		words[r.entry*stride+1]++
 	}
 	for i := range es {
 		e := &es[i]
@@ -53,9 +54,11 @@ func (p *Pane) blockEntries(column int) []tableEntryView {
 		}
 		b := s.entry(plan.stride, i)
 		e.words[0] = binary.LittleEndian.Uint64(b)
-		e.words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+		if plan.counts {
+			e.words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+		}
 		for j := range plan.weights {
-			e.words[2+j] = binary.LittleEndian.Uint64(b[weightsAt+8*j:])
+			e.words[2+j] = binary.LittleEndian.Uint64(b[plan.weightsAt+8*j:])
 		}
 	}
 	return es
@@ -92,14 +95,32 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (uint64, bool) {
 	}
 	var s section
 	p.section(&s, column)
-	stride := p.layout.columns[column].stride
-	e := s.find(stride, hash)
+	plan := &p.layout.columns[column]
+	e := s.find(plan.stride, hash)
 	if e < 0 {
 		return 0, false
 	}
-	b := s.entry(stride, e)
-	if word == 1 {
+	b := s.entry(plan.stride, e)
+	switch {
+	case word > 1:
+		return binary.LittleEndian.Uint64(b[plan.weightsAt+8*(word-2):]), true
+	case plan.counts:
 		return uint64(binary.LittleEndian.Uint32(b[countAt:])), true
 	}
-	return binary.LittleEndian.Uint64(b[weightsAt+8*(word-2):]), true
+	return s.recordsOf(plan, e), true
+}
+
+// recordsOf counts the records of an entry's item.
+func (s *section) recordsOf(plan *columnPlan, e int) (n uint64) {
+	seen := 0
+	for log := s.records(); len(log) > 0; {
+		var r record
+		if r, log = plan.next(log, seen); r.fresh {
+			seen++
+		}
+		if r.entry == e {
+			n++
+		}
+	}
+	return n
 }

@@ -107,6 +107,29 @@ func TestBlockEqualsWide(t *testing.T) {
 	}
 }
 
+// TestBlockNeedsWholeSample: a pane whose sample was merged of fewer events than its
+// table does not go into a block, which would count the sample's.
+func TestBlockNeedsWholeSample(t *testing.T) {
+	l := mustLayout(t, manyKeysSpecs()[:5])
+	all := l.All()
+	for i, s := range l.specs {
+		if s.Kind == KindReservoir {
+			all &^= Only(i)
+		}
+	}
+	events := sketchtest.Streams(4, 2, 1)[5].Events
+	p, later := l.NewPane(), l.NewPane()
+	p.Apply(rowsOf(events[:2]))
+	later.Apply(rowsOf(events[2:]))
+	if err := p.Merge(later, all); err != nil {
+		t.Fatal(err)
+	}
+	want := p.AppendBinary(nil)
+	if p.Compact(); p.wide == nil || !bytes.Equal(p.AppendBinary(nil), want) {
+		t.Errorf("compacted to a block: %v; encoding as before: %v", p.wide == nil, bytes.Equal(p.AppendBinary(nil), want))
+	}
+}
+
 // TestBlockCompacts: a small pane that was merged fits a block again, and the
 // block has no byte too many.
 func TestBlockCompacts(t *testing.T) {

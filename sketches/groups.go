@@ -109,7 +109,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 //
 //go:noinline
 func touch(groups []Group) (read byte) {
-	const usualRecord, usualEntry = 24, 12 // bytes
+	const usualRecord, usualEntry = 24, 8 // bytes
 	var blocks [appliedTogether]block
 	for i := range groups {
 		blocks[i] = groups[i].Pane.block
@@ -120,6 +120,11 @@ func touch(groups []Group) (read byte) {
 			log, low := int(block.log), int(block.low)
 			read |= b[0] | b[min(cacheLine-1, last)] // a block may begin anywhere in a line
 			read |= b[min(log, last)] | b[min(log+usualRecord, last)] | b[max(low-usualEntry, 0)]
+			if low-log < usualRecord+usualEntry { // it will be copied to a larger one
+				for at := cacheLine; at < last; at += cacheLine {
+					read |= b[at]
+				}
+			}
 		}
 	}
 	return read

@@ -76,6 +76,9 @@ type columnPlan struct {
 	fixed  int // bytes that a new item takes besides its own
 	usual  int // the same with an item of usual length
 	room   int // how many events the sample may hold
+
+	counts    bool // entries have a count, for there is no sample
+	weightsAt int  // where their weight sums begin
 }
 
 // sumPlan says what a decayed sum is of.

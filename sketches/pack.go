@@ -95,16 +95,18 @@ func (p *Pane) packItem(s *section, plan *columnPlan, e *tableEntryView, positio
 		return false
 	}
 	b := s.entry(plan.stride, s.entries-1)
-	binary.LittleEndian.PutUint32(b[countAt:], uint32(e.words[1]))
+	if plan.counts {
+		binary.LittleEndian.PutUint32(b[countAt:], uint32(e.words[1]))
+	}
 	for j, x := range e.words[2:] {
-		binary.LittleEndian.PutUint64(b[weightsAt+8*j:], x)
+		binary.LittleEndian.PutUint64(b[plan.weightsAt+8*j:], x)
 	}
 	return true
 }
 
-// packSample writes the column into the block, event by event of the sample, of
-// which there must be one at least of each entry: what a sketch lacks that
-// was merged in part, a log cannot tell.
+// packSample writes the column into the block, event by event of the sample, which
+// must hold all events of each entry: what a sketch lacks that was merged in part,
+// a log cannot tell.
 func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []tableEntryView) bool {
 	if r == nil {
 		return len(es) == 0
@@ -140,5 +142,5 @@ func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []table
 			return false
 		}
 	}
-	return plan.stride == 0 || s.entries == len(es)
+	return plan.stride == 0 || !slices.ContainsFunc(left, func(n uint64) bool { return n > 0 })
 }
