@@ -112,7 +112,7 @@ func (s *HalfLifeSum) Add(time int64, value float64) {
 func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	values = values[:len(times)]
 	if len(times) == 1 {
-		*s = s.one(times[0], values[0])
+		*s = s.plus(times[0], values[0])
 		return
 	}
 	for len(times) > sumBlock {
@@ -123,9 +123,9 @@ func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	s.settle(s.sum, s.lost)
 }
 
-// one returns the sum with a value more. It takes and returns the sum in
-// registers, for panes of many keys get their values one by one.
-func (s HalfLifeSum) one(time int64, value float64) HalfLifeSum {
+// plus returns the sum with a value more. The sum comes and goes in registers, for
+// panes of many keys get their values one by one.
+func (s HalfLifeSum) plus(time int64, value float64) HalfLifeSum {
 	h := s.halfLife
 	start, length := s.span()
 	if rest := uint64(time - start); rest < length && math.Float64bits(value)<<1 <= decayLimitBits<<1 {

@@ -47,34 +47,42 @@ func (p *Pane) Ignored(sketch int) uint64 {
 }
 
 // sumBlock is the place of the k-th decayed sum: three words.
-func (p *Pane) sumBlock(k int) []byte {
-	return p.block.bytes()[p.layout.block.sums+k*sumBytes:][:sumBytes]
+func (p *Pane) sumBlock(k int) *[sumBytes]byte {
+	return (*[sumBytes]byte)(p.block.bytes()[p.layout.block.sums+k*sumBytes:])
 }
 
-func words3(b []byte) (x, y, z uint64) {
-	return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
+func words3(b *[sumBytes]byte) (x, y, z uint64) {
+	return binary.LittleEndian.Uint64(b[0:]), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
 }
 
-func setWords3(b []byte, x, y, z uint64) {
-	binary.LittleEndian.PutUint64(b, x)
+func setWords3(b *[sumBytes]byte, x, y, z uint64) {
+	binary.LittleEndian.PutUint64(b[0:], x)
 	binary.LittleEndian.PutUint64(b[8:], y)
 	binary.LittleEndian.PutUint64(b[16:], z)
 }
 
-// halfLifeSum reads the k-th sum, one by half-life. The landmark is kept with
-// its sign bit turned, so that zeros are an empty sum.
-func (p *Pane) halfLifeSum(k int) HalfLifeSum {
-	s := HalfLifeSum{halfLife: p.layout.sumPlans[k].halfLife, landmark: noLandmark}
-	if p.block.first != nil {
-		x, y, z := words3(p.sumBlock(k))
-		s.landmark, s.sum, s.lost = int64(x^1<<63), math.Float64frombits(y), math.Float64frombits(z)
-	}
-	return s
+// readSum reads a sum from its place. The landmark is kept with its sign bit
+// turned, so that zeros are an empty sum.
+func (h *HalfLife) readSum(b *[sumBytes]byte) HalfLifeSum {
+	x, y, z := words3(b)
+	return HalfLifeSum{h, int64(x ^ 1<<63), math.Float64frombits(y), math.Float64frombits(z)}
 }
 
-func (p *Pane) setHalfLifeSum(k int, s *HalfLifeSum) {
-	setWords3(p.sumBlock(k), uint64(s.landmark)^1<<63, math.Float64bits(s.sum), math.Float64bits(s.lost))
+// write writes a sum to its place.
+func (s HalfLifeSum) write(b *[sumBytes]byte) {
+	setWords3(b, uint64(s.landmark)^1<<63, math.Float64bits(s.sum), math.Float64bits(s.lost))
 }
+
+// halfLifeSum reads the k-th sum, one by half-life.
+func (p *Pane) halfLifeSum(k int) HalfLifeSum {
+	h := p.layout.sumPlans[k].halfLife
+	if p.block.first == nil {
+		return HalfLifeSum{halfLife: h, landmark: noLandmark}
+	}
+	return h.readSum(p.sumBlock(k))
+}
+
+func (p *Pane) setHalfLifeSum(k int, s *HalfLifeSum) { s.write(p.sumBlock(k)) }
 
 // factorSum reads the k-th sum, one by factor.
 func (p *Pane) factorSum(k int) FactorSum {
@@ -95,33 +103,25 @@ func (l *Layout) byTime(k int) bool { return l.sumPlans[k].halfLife != nil }
 
 // applySums adds values to the k-th sum of each pane.
 func (l *Layout) applySums(k int, groups []Group, r *Rows) {
-	if !l.byTime(k) {
-		values := r.Values[l.sumPlans[k].column]
-		for i := range groups {
-			if g := &groups[i]; g.From < g.To {
-				s := g.Pane.factorSum(k)
-				s.AddValues(values[g.From:g.To])
-				g.Pane.setFactorSum(k, &s)
-			}
-		}
-		return
-	}
-	h, at := l.sumPlans[k].halfLife, l.block.sums+k*sumBytes
-	values := r.Values[l.sumPlans[k].column][:len(r.Times)]
+	plan, at := &l.sumPlans[k], l.block.sums+k*sumBytes
+	times, values := r.Times, r.Values[plan.column]
+	values = values[:len(times)]
 	for i := range groups {
 		g := &groups[i]
-		if g.From == g.To {
-			continue
+		switch n := g.To - g.From; {
+		case n == 0:
+		case plan.halfLife == nil:
+			s := g.Pane.factorSum(k)
+			s.AddValues(values[g.From:g.To])
+			g.Pane.setFactorSum(k, &s)
+		case n == 1: // Fast path: nearly all groups where there are many keys.
+			b := (*[sumBytes]byte)(g.Pane.block.bytes()[at:])
+			plan.halfLife.readSum(b).plus(times[g.From], values[g.From]).write(b)
+		default:
+			s := g.Pane.halfLifeSum(k)
+			s.AddValues(times[g.From:g.To], values[g.From:g.To])
+			g.Pane.setHalfLifeSum(k, &s)
 		}
-		b := g.Pane.block.bytes()[at : at+sumBytes]
-		x, y, z := words3(b)
-		s := HalfLifeSum{h, int64(x ^ 1<<63), math.Float64frombits(y), math.Float64frombits(z)}
-		if g.To-g.From == 1 {
-			s = s.one(r.Times[g.From], values[g.From])
-		} else {
-			s.AddValues(r.Times[g.From:g.To], values[g.From:g.To])
-		}
-		setWords3(b, uint64(s.landmark)^1<<63, math.Float64bits(s.sum), math.Float64bits(s.lost))
 	}
 }
 
