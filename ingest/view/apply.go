@@ -186,6 +186,9 @@ func (s *Shard) applyGroups() error {
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
+		if i%window == 0 {
+			touchCells(w.groups[i:min(i+window, len(w.groups))])
+		}
 		if g.cell == nil {
 			c, err := s.obtainFetched(w.spans[g.span], g.keyHash, w.keyOf(g), g.stored, maxKeys)
 			if err != nil {
@@ -205,7 +208,8 @@ func (s *Shard) applyGroups() error {
 				since = 0
 			}
 			to := min(g.end, from+lockedEvents-since)
-			part := sketches.Group{Pane: g.cell.pane, From: from, To: to, Late: min(late, to-from)} // which of the rows are late does not matter
+			// Which of the rows are late does not matter.
+			part := sketches.Group{Pane: g.cell.pane, From: from, To: to, Late: min(late, to-from)}
 			w.parts, w.cells = append(w.parts, part), append(w.cells, g.cell)
 			late -= part.Late
 			since += to - from
@@ -215,9 +219,22 @@ func (s *Shard) applyGroups() error {
 	return s.applyParts()
 }
 
-// window is how many groups are applied together: enough for their panes to come
-// from memory together (sketches.Apply).
-const window = 128
+// window is how many groups are applied together, which is for what they wait for
+// to come from memory together: first the cells, and then the panes (sketches.Apply).
+const window = 32
+
+// touchCells reads the cells of some groups, in a loop as short as can be. The
+// result means nothing.
+//
+//go:noinline
+func touchCells(groups []group) (read uint8) {
+	for i := range groups {
+		if c := groups[i].cell; c != nil {
+			read |= uint8(c.hash) | c.saving // where it begins and where it ends
+		}
+	}
+	return read
+}
 
 // letReadersIn gives readers their turn.
 func (s *Shard) letReadersIn() {
