@@ -11,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/eventlog/memlog"
+	"sketchlog/ingest/turns"
 )
 
 var background = context.Background()
@@ -446,5 +448,39 @@ func TestQueueIsBounded(t *testing.T) {
 	large := slices.Repeat([]row{{"id": event.IntValue(0), "text": event.StringValue(strings.Repeat("x", 1000))}}, 200)
 	if _, err := s.Append(background, Request{Stream: "quick", Body: batchOf(t, large...), Acks: eventlog.AcksAll}); err != nil {
 		t.Errorf("a large request on idle streams: %v", err)
+	}
+}
+
+// Many events wait until it is their turn, and are not taken if that does not come; a few do not wait.
+func TestPlacingManyEventsTakesATurn(t *testing.T) {
+	log := memlog.New()
+	line := turns.New(2) // one for placing, one for encoding
+	s := openOn(t, log, func(c *Config) { c.Turns = line })
+	put(t, s, "edits", `{"partitions": 1}`)
+	if taken := []bool{line.Try(), line.Try()}; slices.Contains(taken, false) {
+		t.Fatal("the line has no turns")
+	}
+	for _, producer := range []string{"", "p"} {
+		ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+		many := Request{Stream: "edits", Body: ids(t, 0, turns.LeastEvents), Acks: eventlog.AcksAll, Producer: producer, Number: 1}
+		if _, err := s.Append(ctx, many); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("producer %q: without a turn: %v", producer, err)
+		}
+		cancel()
+	}
+	if _, err := s.Append(background, Request{Stream: "edits", Body: ids(t, 0, 10), Acks: eventlog.AcksAll}); err != nil {
+		t.Errorf("a few events: %v", err)
+	}
+	line.Done()
+	line.Done()
+	for i, producer := range []string{"", "p"} {
+		many := Request{Stream: "edits", Body: ids(t, 10+i*turns.LeastEvents, turns.LeastEvents), Acks: eventlog.AcksAll, Producer: producer, Number: 1}
+		if _, err := s.Append(background, many); err != nil {
+			t.Errorf("producer %q: with a turn: %v", producer, err)
+		}
+	}
+	wantIDs(t, log, "edits", 1, 10+2*turns.LeastEvents)
+	if taken := []bool{line.Try(), line.Try()}; slices.Contains(taken, false) {
+		t.Error("a turn was not given back")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 )
 
 const oneEdit = `{"time": "2015-09-12T00:47:00Z", "channel": "#en", "page": "Go", "user": "ken", "added": 3}`
@@ -382,5 +383,22 @@ func TestGetManyEvents(t *testing.T) {
 	a = f.call("GET", "/v1/streams/s/events?limit=10000", "")
 	if got := bytes.Count(a.body, []byte("\n")); got != 4000 || bytes.Contains(a.body, []byte(`"_offset":2,`)) {
 		t.Errorf("%d events of 4000 beside a hole", got)
+	}
+}
+
+// Decoding a large body waits for its turn; questions and small bodies do not.
+func TestDecodingTakesATurn(t *testing.T) {
+	f := start(t, Limits{Request: 100 * time.Millisecond})
+	f.server.turns = turns.New(1)
+	f.expect(http.StatusCreated, "PUT", "/v1/streams/edits", `{}`)
+	large := strings.Repeat(`{"page":"a page of no importance"}`+"\n", turns.LeastBytes/34+1)
+	f.server.turns.Try()
+	f.refused(http.StatusServiceUnavailable, "timeout", "POST", "/v1/streams/edits/events", large, "Content-Type: application/x-ndjson")
+	f.expect(http.StatusOK, "POST", "/v1/streams/edits/events", `{"page":"a"}`, "Content-Type: application/x-ndjson")
+	f.expect(http.StatusOK, "GET", "/v1/status", "")
+	f.server.turns.Done()
+	f.expect(http.StatusOK, "POST", "/v1/streams/edits/events", large, "Content-Type: application/x-ndjson")
+	if !f.server.turns.Try() {
+		t.Error("the turn was not given back")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
+	"sketchlog/ingest/turns"
 )
 
 func TestTailAppendsAndReaders(t *testing.T) {
@@ -350,5 +351,36 @@ func TestLostEnd(t *testing.T) {
 	}
 	if _, err := tail.Reader(1 << 30).Next(ctx); !errors.Is(err, eventlog.ErrTruncated) {
 		t.Errorf("a reader far ahead of the log: %v", err)
+	}
+}
+
+// A record of many events waits for its turn to be encoded; one that does not get it is not in the log.
+func TestEncodingTakesATurn(t *testing.T) {
+	r := newRig(t)
+	line := turns.New(1)
+	tail, err := eventlog.OpenTail(t.Context(), eventlog.TailConfig{Stream: "s", Log: r.part, Turns: line})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tail.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	line.Try()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := tail.Append(ctx, batch(0, turns.LeastEvents, 0), eventlog.AcksAll); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without a turn: %v", err)
+	}
+	if offset, err := tail.Append(t.Context(), batch(0, 2, 0), eventlog.AcksAll); err != nil || offset != 1 {
+		t.Errorf("a few events: offset %d, %v", offset, err)
+	}
+	line.Done()
+	if offset, err := tail.Append(t.Context(), batch(2, turns.LeastEvents, 0), eventlog.AcksAll); err != nil || offset != 2 {
+		t.Errorf("with a turn: offset %d, %v", offset, err)
+	}
+	if !line.Try() {
+		t.Error("the turn was not given back")
 	}
 }
