@@ -247,7 +247,7 @@ func (n *node) settle(stream string) {
 // await waits until something holds.
 func (n *node) await(what string, holds func() bool) {
 	n.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			n.t.Fatalf("it took too long until %s", what)
 		}
@@ -265,7 +265,7 @@ func (n *node) live(stream string) {
 	for i, tail := range tails {
 		offsets[i] = tail.Head().Offset
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := n.views.WaitApplied(ctx, stream, offsets); err != nil {
 		n.t.Fatal(err)
