@@ -10,6 +10,7 @@ package view
 import (
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 
 	"sketchlog/ingest/event"
@@ -60,7 +61,7 @@ func (s *Shard) applyAll(e eventlog.Entry, kept []bool) error {
 			return err
 		}
 	}
-	s.mu.Lock()
+	s.lockBehindReaders()
 	defer s.mu.Unlock()
 	if err := s.applyGroups(); err != nil {
 		return err
@@ -239,8 +240,24 @@ func touchCells(groups []group) (read uint8) {
 // letReadersIn gives readers their turn.
 func (s *Shard) letReadersIn() {
 	s.mu.Unlock()
+	s.lockBehindReaders()
+}
+
+// lockBehindReaders takes the lock for changing panes. A goroutine that waits in Lock
+// keeps new readers out, and this one, which gives way to all others, may be let run again only
+// some milliseconds after the last reader has gone. So for a while it asks without waiting.
+func (s *Shard) lockBehindReaders() {
+	for range readersAlone {
+		if s.mu.TryLock() {
+			return
+		}
+		runtime.Gosched()
+	}
 	s.mu.Lock()
 }
+
+// readersAlone is how often a worker looks whether readers have gone before it insists.
+const readersAlone = 50
 
 // applyParts applies the groups, or parts of them, that are waiting.
 func (s *Shard) applyParts() error {
