@@ -20,7 +20,7 @@
 //
 //	ingest.go    events a second until they can be queried; the generator alone
 //	query.go     how long answers take
-//	mixed.go     both at the same time
+//	mixed.go     both at the same time; ask.go: the questions by a process of their own
 //	overload.go  several times the capacity, and healing
 //	recovery.go  SIGKILL, start, replay
 //	accuracy.go  answers of every kind of sketch beside exact ones

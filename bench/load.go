@@ -32,7 +32,7 @@ type LoadConfig struct {
 	Duration    time.Duration // 0: the workload's events; else events of the moment for so long
 	WarmUp      time.Duration // load on a stream of its own before anything is measured
 	Name        string        // of the stream, and the beginning of its views' names
-	Progress    Progress      // may be nil
+	Progress    Progress      `json:"-"` // may be nil
 }
 
 // Progress hears now and then what a run is doing; of is 0 where the end is

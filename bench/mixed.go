@@ -18,6 +18,9 @@ import (
 type MixedConfig struct {
 	Load LoadConfig
 	Ask  Asking
+	// Binary is this program, of which another process asks the questions (ask.go); "": the
+	// load's process does.
+	Binary string
 }
 
 // Validate names every fault at once.
@@ -60,11 +63,21 @@ func mixed(ctx context.Context, t *Target, c MixedConfig) (*MixedResult, error) 
 	check := newChecker(t.another(), source, watched, c.Load.Partitions, time.Now().Add(halfLife+c.Load.Duration).UnixMilli())
 	m := newMonitor(l, check.target, views, check)
 	ask := newAsker(c.Ask, t.another(), source, c.Load)
+	asking := ask.run
+	if c.Binary != "" {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel() // ends the process if anything below fails
+		apart, err := newAskApart(ctx, c.Binary, ask, c.Load)
+		if err != nil {
+			return nil, err
+		}
+		asking = apart.run
+	}
 	before, err := t.Usage()
 	if err != nil {
 		return nil, err
 	}
-	if err := together(ctx, l, m, ask); err != nil {
+	if err := together(ctx, l, m, asking); err != nil {
 		return nil, err
 	}
 	if err := awaitEvents(ctx, t, views, l.accepted.Load(), false); err != nil {
@@ -97,7 +110,7 @@ func mixed(ctx context.Context, t *Target, c MixedConfig) (*MixedResult, error) 
 
 // together runs load, samples and questions at the same time until the load is
 // through. Questions go on for as long as the load was to last.
-func together(ctx context.Context, l *load, m *monitor, a *asker) error {
+func together(ctx context.Context, l *load, m *monitor, ask func(context.Context, Progress) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	sent := make(chan struct{})
 	l.begin()
@@ -115,9 +128,7 @@ func together(ctx context.Context, l *load, m *monitor, a *asker) error {
 			}
 		})
 	})
-	if a != nil {
-		g.Go(func() error { return a.run(ctx, nil) })
-	}
+	g.Go(func() error { return ask(ctx, nil) })
 	return g.Wait()
 }
 

@@ -28,7 +28,7 @@ its own on an empty directory, and reports its memory and processor time too.`,
   sketchlog bench compare before.json after.json`,
 		Args: usage(cobra.NoArgs), RunE: needsSubcommand,
 	}
-	cmd.AddCommand(benchIngest(r), benchQuery(r), benchMixed(r), benchOverload(r), benchRecovery(r), benchAccuracy(r),
+	cmd.AddCommand(benchAsk(), benchIngest(r), benchQuery(r), benchMixed(r), benchOverload(r), benchRecovery(r), benchAccuracy(r),
 		benchScale(r), benchSketches(r), benchStages(r), benchCompare(r), benchSuite())
 	return cmd
 }

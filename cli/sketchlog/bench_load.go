@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -98,6 +99,9 @@ judged against exact ones at the positions of the log that they name.`,
 			if err := m.Validate(); err != nil {
 				return asUsage(err)
 			}
+			if m.Binary, err = os.Executable(); err != nil {
+				return err
+			}
 			return measure(cmd, r, &b, func(ctx context.Context, t *bench.Target) (*bench.MixedResult, error) {
 				return bench.Mixed(ctx, t, m)
 			})
@@ -109,4 +113,15 @@ judged against exact ones at the positions of the log that they name.`,
 	f.Float64Var(&b.load.Rate, "rate", 0, "events a second offered; 0: as fast as they are taken")
 	asking(f, &m.Ask, "questions", 200)
 	return cmd
+}
+
+// benchAsk is the process that asks for bench mixed.
+func benchAsk() *cobra.Command {
+	return &cobra.Command{
+		Use: "ask", Short: "Ask questions for bench mixed", Hidden: true, Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cores() // as for measure
+			return bench.ServeAsking(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
 }
