@@ -107,11 +107,17 @@ func Query(ctx context.Context, t *Target, c QueryConfig) (*QueryResult, error) 
 }
 
 // settled waits until a server of the run's own has nothing to do, for a minute at most:
-// what has just been loaded is still to be committed and compacted, which takes a few
-// seconds, and answers are to be measured and not that. A server that was there before is
-// left the warm-up.
+// what has just been loaded is still to be committed, which views do after eight seconds at
+// the latest, and compacted; answers are to be measured and not that. A server that
+// was there before is left the warm-up.
 func settled(ctx context.Context, t *Target) error {
-	const look, idle = 500 * time.Millisecond, 25 * time.Millisecond
+	if t.child == nil {
+		return nil
+	}
+	const committed, look, idle = 8 * time.Second, 500 * time.Millisecond, 25 * time.Millisecond
+	if err := waitUntil(ctx, time.Now().Add(committed)); err != nil {
+		return err
+	}
 	before, err := t.Usage()
 	if err != nil {
 		return err
