@@ -68,6 +68,19 @@ func (s *Shard) fetch(want []wanted, fn func(at int, p *sketches.Pane)) error {
 	return nil
 }
 
+// spell writes the key of every group, and hashes it: once a batch and group, whoever
+// looks for it where.
+func (w *batchWork) spell() {
+	w.keyBytes = w.keyBytes[:0]
+	for i := range w.groups {
+		g := &w.groups[i]
+		g.keyAt = len(w.keyBytes)
+		w.keyBytes = w.keys.AppendTuple(w.keyBytes, g.first)
+		g.keyEnd = len(w.keyBytes)
+		g.keyHash = keyHash(w.keyOf(g))
+	}
+}
+
 // locate finds the cells of the gathered groups, or their panes in the store.
 // Only the worker changes what it reads, so it needs no lock; nobody may drop cells
 // from memory until they have been changed (Shard.working).
@@ -77,14 +90,8 @@ func (s *Shard) locate() error {
 	for _, id := range w.spans {
 		w.homes = append(w.homes, s.spans[id])
 	}
-	w.keyBytes, w.want = w.keyBytes[:0], w.want[:0]
-	for i := range w.groups {
-		g := &w.groups[i]
-		g.keyAt = len(w.keyBytes)
-		w.keyBytes = w.keys.AppendTuple(w.keyBytes, g.first)
-		g.keyEnd = len(w.keyBytes)
-		g.keyHash = keyHash(w.keyOf(g))
-	}
+	w.spell()
+	w.want = w.want[:0]
 	for i := range w.groups {
 		g := &w.groups[i]
 		sp := w.homes[g.span]

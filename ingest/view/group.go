@@ -26,7 +26,7 @@ type group struct {
 	late  int32  // of them
 	end   int32  // of its part of the gathered columns
 
-	// What locate finds.
+	// What spell writes and locate finds.
 	keyAt, keyEnd int // the key within batchWork.keyBytes
 	keyHash       uint64
 	cell          *cell          // nil: it is not in memory
@@ -291,7 +291,7 @@ func (w *batchWork) release() {
 	w.parts, w.cells = w.parts[:0], w.cells[:0]
 }
 
-// keyOf returns the key of a group that was located.
+// keyOf returns the key of a group that was spelled.
 func (w *batchWork) keyOf(g *group) []byte { return w.keyBytes[g.keyAt:g.keyEnd:g.keyEnd] }
 
 // positionBase is what the positions of a record's events are hashed from:

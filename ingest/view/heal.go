@@ -163,14 +163,9 @@ func (s *Shard) replayBatch(e eventlog.Entry, h *healing) {
 	s.work.rows = s.work.filter.appendRows(s.work.rows[:0], s.view.plan.where, b)
 	s.prepare(e, kept, &h.tally)
 	w, before := &s.work, h.size
-	for i := range w.groups {
-		g := &w.groups[i]
-		w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		p := h.obtain(s.view.plan.layout, w.spans[g.span], w.key)
-		p.pane.Apply(w.sorted.part(g.end-g.rows, g.end, int(g.late)))
-		grown := int64(p.pane.Size()) + int64(len(p.key)) + cellOverhead - p.size
-		p.size += grown
-		h.size += grown
+	h.locate(w)
+	for from := 0; from < len(w.groups); from += window {
+		h.apply(s.view.plan.layout, w, w.groups[from:min(from+window, len(w.groups))])
 	}
 	s.view.views.hidden.set(&s.hiddenAt, h.size)
 	s.mu.Lock()
@@ -214,13 +209,44 @@ func (h *healing) repeats(offset uint64) (segments []uint32) {
 	return segments
 }
 
-func (h *healing) obtain(l *sketches.Layout, id spanID, key []byte) *cell {
-	sp := h.spans[id]
-	if sp == nil {
-		sp = newSpan(id)
-		h.spans[id] = sp
+// locate finds the hidden cells of the gathered groups: all before the first is
+// changed, for the processor waits for many of them at once.
+func (h *healing) locate(w *batchWork) {
+	w.homes = w.homes[:0]
+	for _, id := range w.spans {
+		sp := h.spans[id]
+		if sp == nil {
+			sp = newSpan(id)
+			h.spans[id] = sp
+		}
+		w.homes = append(w.homes, sp)
 	}
-	hash := keyHash(key)
+	w.spell()
+	for i := range w.groups {
+		g := &w.groups[i]
+		g.cell = w.homes[g.span].cells.find(g.keyHash, text(w.keyOf(g)))
+	}
+}
+
+// apply hands the rows of some groups that were located to their hidden panes.
+func (h *healing) apply(l *sketches.Layout, w *batchWork, groups []group) {
+	touchCells(groups)
+	for i := range groups {
+		g := &groups[i]
+		if g.cell == nil {
+			g.cell = h.obtain(l, w.homes[g.span], g.keyHash, w.keyOf(g))
+		}
+		w.parts = append(w.parts, sketches.Group{Pane: g.cell.pane, From: g.end - g.rows, To: g.end, Late: g.late})
+	}
+	sketches.Apply(w.parts, w.sorted.part(0, int32(len(w.rows)), 0))
+	w.parts = w.parts[:0]
+	for i := range groups {
+		h.grow(groups[i].cell)
+	}
+}
+
+// obtain returns the hidden cell of a key, and makes it if need be.
+func (h *healing) obtain(l *sketches.Layout, sp *span, hash uint64, key []byte) *cell {
 	c := sp.cells.find(hash, text(key))
 	if c == nil {
 		c = &cell{hash: hash, key: string(key), span: sp, pane: l.NewPane()}
@@ -228,6 +254,13 @@ func (h *healing) obtain(l *sketches.Layout, id spanID, key []byte) *cell {
 		h.hidden = append(h.hidden, c)
 	}
 	return c
+}
+
+// grow notes that a hidden pane has changed.
+func (h *healing) grow(c *cell) {
+	grown := int64(c.pane.Size()) + int64(len(c.key)) + cellOverhead - c.size
+	c.size += grown
+	h.size += grown
 }
 
 // healerPatience is how long the healer waits after a failure.
