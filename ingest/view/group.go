@@ -31,6 +31,8 @@ type group struct {
 	keyHash       uint64
 	cell          *cell          // nil: it is not in memory
 	stored        *sketches.Pane // of a pane that only the store has; nil: there is none
+	sampled       *sampled       // cell and stored of provisional panes
+	kept          *sketches.Provisional
 }
 
 // batchWork is a worker's scratch. It grows to the largest batch and is reused;
@@ -57,6 +59,7 @@ type batchWork struct {
 
 	keyBytes []byte           // the keys of the groups, one after another
 	homes    []*span          // by span; nil: there is none yet
+	samples  []*sampleSpan    // by span, of the entry that owes the record
 	parts    []sketches.Group // that are to be applied together
 	cells    []*cell          // of the parts
 	want     []wanted         // groups whose pane is not in memory
@@ -286,6 +289,7 @@ func (w *batchWork) release() {
 	clear(w.sorted.rows.Items)
 	clear(w.groups) // and of panes
 	clear(w.homes)
+	clear(w.samples)
 	clear(w.parts[:cap(w.parts)])
 	clear(w.cells[:cap(w.cells)])
 	w.parts, w.cells = w.parts[:0], w.cells[:0]

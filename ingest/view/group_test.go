@@ -229,7 +229,7 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-func benchmarkShard(b *testing.B, store *Store, streams *testStreams, text string) *Shard {
+func benchmarkShard(b testing.TB, store *Store, streams *testStreams, text string) *Shard {
 	views, err := Open(b.Context(), Config{Store: store, Streams: streams, Catalog: streams.log.Catalog()})
 	if err != nil {
 		b.Fatal(err)

@@ -99,3 +99,73 @@ func TestIntervalsHoldWhileEventsAreOwed(t *testing.T) {
 		}
 	}
 }
+
+// Readers come in the middle of records that are sampled: what they see of one is never
+// taken for all of it, and every event is counted once.
+func TestReadersAmidRecordsThatAreSampled(t *testing.T) {
+	const records, rows = 20, 4000
+	streams := newTestStreams(t)
+	streams.make("s", 1)
+	store, err := OpenStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	s := benchmarkShard(t, store, streams, `{"stream": "s", "by": ["key"], "sketches": {"d": {"kind": "hll", "of": "item"}}}`)
+	appendAll(streams, zipfEvents(5, records*rows), variant{partitions: 1, batch: rows})
+	done := make(chan error, 1)
+	go func() {
+		reader := s.tail.Reader(0)
+		defer reader.Close()
+		for i := range records {
+			e, err := reader.Next(t.Context())
+			if err == nil {
+				err = s.apply(e, shedding.Rate(1+i/8))
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	amid := 0
+	for ended := false; !ended; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended = true
+		default:
+		}
+		m := s.view.Layout().NewMixture()
+		p, err := s.Read(nil, Span{All: true}, Visitor{Provisional: func(_ []byte, _, _ int64, p *sketches.Provisional) error {
+			return m.MergeProvisional(p, s.view.Layout().All())
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		owed := uint64(0)
+		for _, d := range p.Deferred {
+			owed += d.Events
+			if d.Rate == shedding.Nothing {
+				m.OweUnknown(d.Events)
+			} else {
+				m.Owe(int(d.Rate), d.Events)
+			}
+		}
+		if p.Owed != records*rows || owed < p.Owed || ended && owed > p.Owed {
+			t.Fatalf("%d are owed, %d by rate, of %d", p.Owed, owed, records*rows)
+		}
+		if owed > p.Owed {
+			amid++
+		}
+		if e := m.Events(1 - 1e-9); e.Low > records*rows || e.High < records*rows {
+			t.Fatalf("amid %v, after offset %d: there are %+v events of %d", owed > p.Owed, p.Offset, e, records*rows)
+		}
+	}
+	if amid == 0 {
+		t.Error("no reader came in the middle of a record")
+	}
+}

@@ -33,14 +33,15 @@ type sample struct {
 // sampleSpan is the provisional panes of one entry and span.
 type sampleSpan struct {
 	id       spanID
-	cells    map[string]*sampled // those in memory
-	keys     int                 // panes that were made since the shard was loaded
-	partial  bool                // the store may have panes that are not in memory
-	overflow bool                // some keys share the overflow pane
+	cells    index[*sampled] // those in memory
+	keys     int             // panes that were made since the shard was loaded
+	partial  bool            // the store may have panes that are not in memory
+	overflow bool            // some keys share the overflow pane
 }
 
 // sampled is the provisional pane of one entry, span and key.
 type sampled struct {
+	hash  uint64 // of the key
 	key   string
 	span  spanID
 	pane  *sketches.Provisional
@@ -49,6 +50,8 @@ type sampled struct {
 
 	saving bool // the commit that is made writes it
 }
+
+func (c *sampled) place() (uint64, string) { return c.hash, c.key }
 
 // sampleOf returns the sample of an entry, and makes it if need be.
 func (s *Shard) sampleOf(number uint64) *sample {
@@ -60,36 +63,68 @@ func (s *Shard) sampleOf(number uint64) *sample {
 	return m
 }
 
-// obtainSampled returns the provisional pane of a key and span, and makes it if
-// need be. Past the most keys that a span may have it is that of the overflow key.
-func (s *Shard) obtainSampled(m *sample, id spanID, key []byte, maxKeys int, rate shedding.Rate) (*sampled, error) {
+// span returns the provisional panes of a span, and makes room for them if need be.
+func (m *sample) span(id spanID) *sampleSpan {
 	sp := m.spans[id]
 	if sp == nil {
-		sp = &sampleSpan{id: id, cells: map[string]*sampled{}}
+		sp = &sampleSpan{id: id}
 		m.spans[id] = sp
 	}
-	p, err := s.sampledPane(m, sp, key)
-	if err != nil {
-		return nil, err
+	return sp
+}
+
+// locateSampled finds the provisional panes of the gathered groups, in memory or in the
+// store. As for locate, that needs no lock but Shard.working.
+func (s *Shard) locateSampled(m *sample) error {
+	w := &s.work
+	w.spell()
+	for i := range w.groups {
+		g := &w.groups[i]
+		sp, key := w.samples[g.span], w.keyOf(g)
+		if g.sampled = sp.cells.find(g.keyHash, text(key)); g.sampled != nil || !sp.partial {
+			continue
+		}
+		var err error
+		if g.kept, err = s.records.sampled(s.view.plan.layout, m.number, sp.id, key); err != nil {
+			return err
+		}
 	}
-	if c := sp.cells[string(key)]; c != nil {
+	return nil
+}
+
+// obtainSampled returns the provisional pane of a key that was not in memory, and makes
+// it if need be: stored is what the store has of it, nil when there is nothing. Past the
+// most keys that a span may have it is that of the overflow key.
+func (s *Shard) obtainSampled(m *sample, sp *sampleSpan, hash uint64, key []byte, stored *sketches.Provisional, rate shedding.Rate) (*sampled, error) {
+	if c := sp.cells.find(hash, text(key)); c != nil {
 		return c, nil
 	}
+	p := stored
 	if p == nil {
 		own := sp.keys
 		if sp.overflow {
 			own--
 		}
-		if own >= maxKeys && len(s.view.plan.by) > 0 && string(key) != overflowKey {
-			return s.obtainSampled(m, id, []byte(overflowKey), maxKeys, rate)
+		if own >= s.view.maxKeys() && len(s.view.plan.by) > 0 && string(key) != overflowKey {
+			return s.overflowSampled(m, sp, rate)
 		}
 		sp.keys++
 		sp.overflow = sp.overflow || s.overflows(key)
 		p = s.view.plan.layout.NewProvisional(int(rate))
 	}
-	c := &sampled{key: string(key), span: id, pane: p}
-	sp.cells[c.key] = c
+	c := &sampled{hash: hash, key: string(key), span: sp.id, pane: p}
+	sp.cells.add(c)
 	return c, nil
+}
+
+// overflowSampled is obtainSampled for the overflow key.
+func (s *Shard) overflowSampled(m *sample, sp *sampleSpan, rate shedding.Rate) (*sampled, error) {
+	key := []byte(overflowKey)
+	stored, err := s.sampledPane(m, sp, key)
+	if err != nil {
+		return nil, err
+	}
+	return s.obtainSampled(m, sp, keyHash(key), key, stored, rate)
 }
 
 // noteSampled notes that a provisional pane has changed.
@@ -133,15 +168,15 @@ func (s *Shard) evictSamples(limit int64) {
 		}
 		m := s.samples[number]
 		for _, sp := range m.spans {
-			for key, c := range sp.cells {
+			sp.cells.drop(func(c *sampled) bool {
 				if c.dirty || c.saving {
-					continue
+					return false
 				}
-				delete(sp.cells, key)
 				sp.partial = true
 				m.size -= c.size
 				s.hold(-c.size)
-			}
+				return true
+			})
 		}
 	}
 }
@@ -192,7 +227,9 @@ func (s *Shard) visitSampleSpan(p *Position, m *sample, sp *sampleSpan, key []by
 }
 
 func (s *Shard) visitSampleKeys(m *sample, sp *sampleSpan, fn func(key []byte, p *sketches.Provisional) error) error {
-	cells := slices.SortedFunc(maps.Values(sp.cells), func(a, b *sampled) int { return strings.Compare(a.key, b.key) })
+	cells := make([]*sampled, 0, sp.cells.len())
+	sp.cells.all(func(c *sampled) { cells = append(cells, c) })
+	slices.SortFunc(cells, func(a, b *sampled) int { return strings.Compare(a.key, b.key) })
 	visit := func(c *sampled) error { return fn([]byte(c.key), c.pane) }
 	next := 0
 	if sp.partial {
@@ -221,7 +258,7 @@ func (s *Shard) visitSampleKeys(m *sample, sp *sampleSpan, fn func(key []byte, p
 
 // sampledPane returns a provisional pane, nil when there is none.
 func (s *Shard) sampledPane(m *sample, sp *sampleSpan, key []byte) (*sketches.Provisional, error) {
-	if c := sp.cells[string(key)]; c != nil {
+	if c := sp.cells.find(keyHash(key), text(key)); c != nil {
 		return c.pane, nil
 	}
 	if !sp.partial {
@@ -284,7 +321,7 @@ func (s *Shard) loadSamples() error {
 			m = &sample{number: number, spans: map[spanID]*sampleSpan{}, stored: true}
 			s.samples[number] = m
 		}
-		sp := &sampleSpan{id: id, cells: map[string]*sampled{}, partial: true}
+		sp := &sampleSpan{id: id, partial: true}
 		m.spans[id] = sp
 		at = s.records.sampleSpanKey(at[:0], number, id)
 		rest, err := s.records.store.get(append(slices.Clone(at), overflowKey...))

@@ -66,6 +66,7 @@ type Shard struct {
 	mu       sync.RWMutex // the worker holds it to change what follows
 	tally    tally
 	ledger   *shedding.Ledger   // what is owed
+	twice    uint64             // events that it owes already and that count as unread still
 	samples  map[uint64]*sample // by entry
 	rate     shedding.Rate      // in force
 	spans    map[spanID]*span
@@ -159,7 +160,7 @@ func (s *Shard) clear() {
 	s.endHealing()
 	s.dropResume()
 	s.ledger, _ = shedding.NewLedger(s.view.views.limits) // Open has checked the limits
-	s.samples, s.struck, s.owing = map[uint64]*sample{}, nil, false
+	s.samples, s.struck, s.owing, s.twice = map[uint64]*sample{}, nil, false, 0
 	s.spans, s.order, s.names = map[spanID]*span{}, nil, index[*name]{}
 	s.current = map[string]int64{}
 	s.panes, s.size, s.widest = 0, 0, 0
@@ -235,6 +236,7 @@ func (s *Shard) position() Position {
 		Rate: s.rate.Value(), Failure: s.failure,
 	}
 	p.Owed = s.unread() + s.ledger.Owed()
+	p.Owed -= min(p.Owed, s.twice)
 	if t.any {
 		p.Watermark = t.greatest - s.view.lateness()
 	}

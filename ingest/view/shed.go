@@ -28,6 +28,8 @@ func (s *Shard) shed(e eventlog.Entry, rate shedding.Rate, kept []bool, repeats 
 		HasBefore: s.tally.any, Before: s.tally.greatest, Repeats: repeats,
 	}
 	r.Least, r.Greatest = extremes(b.Times)
+	s.working.Lock()
+	defer s.working.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change, err := s.ledger.Defer(r)
@@ -39,7 +41,10 @@ func (s *Shard) shed(e eventlog.Entry, rate shedding.Rate, kept []bool, repeats 
 		s.dropSample(number)
 	}
 	if len(w.groups) > 0 {
-		if err := s.applySampled(change.Number, rate); err != nil {
+		s.twice = r.Events
+		err := s.applySampled(change.Number, rate)
+		s.twice = 0
+		if err != nil {
 			return err
 		}
 	}
@@ -50,21 +55,65 @@ func (s *Shard) shed(e eventlog.Entry, rate shedding.Rate, kept []bool, repeats 
 	return s.age()
 }
 
-// applySampled hands the gathered rows to provisional panes. The caller holds the lock.
+// applySampled hands the gathered rows to provisional panes. The caller holds the lock,
+// which is let go of meanwhile as applyGroups does.
+//
+// Until all of them are in place, and the tally says so, the record is owed by the
+// ledger and counts as unread too. So readers see answers that are too wide, for a
+// millisecond, and never one that takes a part of the record's sample for all of it.
 func (s *Shard) applySampled(number uint64, rate shedding.Rate) error {
 	m, w := s.sampleOf(number), &s.work
-	maxKeys := s.view.maxKeys()
+	w.samples = w.samples[:0]
+	for _, id := range w.spans {
+		w.samples = append(w.samples, m.span(id))
+	}
+	s.mu.Unlock()
+	err := s.locateSampled(m)
+	s.mu.Lock()
+	if err != nil {
+		return err
+	}
+	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
-		w.key = w.keys.AppendTuple(w.key[:0], g.first)
-		c, err := s.obtainSampled(m, w.spans[g.span], w.key, maxKeys, rate)
-		if err != nil {
-			return err
+		if i%window == 0 {
+			touchSampled(w.groups[i:min(i+window, len(w.groups))])
 		}
-		c.pane.Apply(w.sorted.part(g.end-g.rows, g.end, int(g.late)))
-		s.noteSampled(m, c)
+		if g.sampled == nil {
+			g.sampled, err = s.obtainSampled(m, w.samples[g.span], g.keyHash, w.keyOf(g), g.kept, rate)
+			if err != nil {
+				return err
+			}
+		}
+		late := int(g.late)
+		for from := g.end - g.rows; from < g.end; {
+			if since >= lockedEvents {
+				s.letReadersIn()
+				since = 0
+			}
+			to := min(g.end, from+lockedEvents-since)
+			since += to - from
+			part := min(late, int(to-from))
+			late -= part
+			g.sampled.pane.Apply(w.sorted.part(from, to, part))
+			s.noteSampled(m, g.sampled)
+			from = to
+		}
 	}
 	return nil
+}
+
+// touchSampled is touchCells for provisional panes, of which it reads what is above the
+// sketches.
+//
+//go:noinline
+func touchSampled(groups []group) (read uint64) {
+	for i := range groups {
+		if c := groups[i].sampled; c != nil {
+			read |= c.hash | c.pane.ByPosition.Events() | c.pane.ByItem.Events()
+		}
+	}
+	return read
 }
 
 // extremes returns the least and greatest of some event times.
