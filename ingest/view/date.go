@@ -17,11 +17,12 @@ func (s *Shard) date(b *event.Batch, kept []bool, t *tally) {
 	}
 }
 
-// dateAlike is date for a batch of which all rows are selected and lie in one span, as most do: it judges the batch by its
-// least and greatest time. False: it is not so, and nothing has changed.
+// dateAlike is date for a batch of which all rows lie in one span, as most do: it judges the
+// batch by its least and greatest time, and looks at no row that is not selected unless some are late.
+// False: it is not so, and nothing has changed.
 func (s *Shard) dateAlike(b *event.Batch, t *tally) bool {
-	w, l, n := &s.work, s.view.levels(), b.Rows()
-	if n == 0 || len(w.rows) != n || s.view.counted() {
+	w, l, n := &s.work, s.view.levels(), len(s.work.rows)
+	if b.Rows() == 0 || s.view.counted() {
 		return false
 	}
 	least, greatest := extremes(b.Times)
@@ -38,10 +39,14 @@ func (s *Shard) dateAlike(b *event.Batch, t *tally) bool {
 	w.spanOf, w.late = grown(w.spanOf, n), grown(w.late, n)
 	clear(w.spanOf)
 	if lateness := s.view.lateness(); least < max(before, greatest)-lateness {
+		next := 0 // of the selected rows
 		for row, time := range b.Times {
-			late := time < before-lateness
-			if w.late[row] = late; late {
-				t.late++
+			if next < n && int(w.rows[next]) == row {
+				late := time < before-lateness
+				if w.late[next] = late; late {
+					t.late++
+				}
+				next++
 			}
 			before = max(before, time)
 		}

@@ -168,6 +168,36 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// A sample is what the rate keeps by position, or by an item that is none of null.
+func TestSampleKeepsWhatTheRateDoes(t *testing.T) {
+	s := dating(t, `{"stream": "s", "sketches": {"d": {"kind": "hll", "of": "item"}, "b": {"kind": "bloom", "of": ["key", "n"]}, "c": {"kind": "countmin", "of": "ok"}}}`, 0)
+	r := rand.New(rand.NewPCG(1, 2))
+	for rate := shedding.Rate(1); rate <= shedding.Coarsest; rate++ {
+		events := zipfEvents(uint64(rate), 3000)
+		for i := range events {
+			if r.IntN(3) == 0 {
+				events[i].fields["item"] = nil
+			}
+		}
+		b, base, w := batchOf(t, events), positionBase(3, uint64(rate)), &s.work
+		w.rows = w.rows[:0]
+		var want []int32
+		for row := range int32(len(events)) {
+			if r.IntN(4) == 0 {
+				continue
+			}
+			w.rows = append(w.rows, row)
+			item, pair := b.Hashes([]string{"item"})[row], b.Hashes([]string{"key", "n"})[row]
+			if rate.Keeps(mix(base+golden*uint64(row))) || item != 0 && rate.Keeps(item) || pair != 0 && rate.Keeps(pair) {
+				want = append(want, row)
+			}
+		}
+		if w.sample(b, s.view.plan, base, rate); !slices.Equal(w.rows, want) {
+			t.Errorf("at rate %v %d rows are kept, want %d", rate.Value(), len(w.rows), len(want))
+		}
+	}
+}
+
 // benchmarkBatches are records of 1,000 keys and a million items.
 func benchmarkBatches(b *testing.B, records, rows int) []*event.Batch {
 	r := rand.New(rand.NewPCG(1, 1))
