@@ -15,8 +15,9 @@ import (
 )
 
 // fold ends the healing that is under way. Queries see all of it at once: the
-// write lock is held for the whole fold, which is why an entry has about a
-// million events and hidden panes a bounded size.
+// write lock is held while panes change, which is why an entry has about a
+// million events and hidden panes a bounded size. Small panes, of which there may be a
+// hundred thousand, are merged before that.
 //
 // When memory was short before the entry had been read to its end, then what has
 // been read is folded, and the rest is owed as an entry of its own, of which
@@ -36,11 +37,14 @@ func (s *Shard) fold() (folded bool, err error) {
 	}
 	s.working.Lock()
 	defer s.working.Unlock()
-	places, stored, err := s.locateHidden(h)
+	targets, err := s.locateHidden(h)
+	if err == nil {
+		err = s.mergeAhead(h, targets)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
-		err = s.foldPanes(h, places, stored)
+		err = s.foldPanes(h, targets)
 	}
 	if err == nil {
 		err = s.strike(h)
@@ -62,69 +66,144 @@ func (s *Shard) fold() (folded bool, err error) {
 	return true, nil
 }
 
+// target is where a hidden pane goes.
+type target struct {
+	id     spanID         // a negative width: nowhere, for it is past its keep
+	cell   *cell          // of the pane that is there; nil: it is not in memory
+	stored *sketches.Pane // of a pane that only the store has; nil: there is none
+	merged *sketches.Pane // cell's or stored with the hidden pane; nil: it is still to be merged
+}
+
 // locateHidden finds the spans that cover the hidden panes now: coarser ones where
-// they have been rolled up since, and none (a negative width) where they are past their
-// keep. And it looks in the store for the panes there that are not in memory.
-func (s *Shard) locateHidden(h *healing) (places []spanID, stored []*sketches.Pane, err error) {
+// they have been rolled up since. And it looks in the store for the panes there that are
+// not in memory.
+func (s *Shard) locateHidden(h *healing) (targets []target, err error) {
 	l := s.view.levels()
 	greatest := s.tally.greatest
 	horizon := l.horizon(greatest)
-	places, stored = make([]spanID, len(h.hidden)), make([]*sketches.Pane, len(h.hidden))
+	targets = make([]target, len(h.hidden))
 	want := s.work.want[:0]
 	for i, p := range h.hidden {
-		id := p.span.id
+		at, id := &targets[i], p.span.id
 		if id.width > 0 {
 			if id.end() <= horizon {
-				places[i].width = -1
+				at.id.width = -1
 				continue
 			}
 			if coarse := l.at(id.start, greatest).width; coarse > id.width && coarse%id.width == 0 {
 				id = spanID{start: floorTo(id.start, coarse), width: coarse}
 			}
 		}
-		places[i] = id
-		if sp := s.spans[id]; sp != nil && !sp.complete() && sp.cells.find(p.hash, p.key) == nil {
+		at.id = id
+		sp := s.spans[id]
+		if sp == nil {
+			continue
+		}
+		if at.cell = sp.cells.find(p.hash, p.key); at.cell == nil && !sp.complete() {
 			want = append(want, wanted{id, p.key, i})
 		}
 	}
-	err = s.fetch(want, func(at int, p *sketches.Pane) { stored[at] = p })
+	err = s.fetch(want, func(at int, p *sketches.Pane) { targets[at].stored = p })
 	s.work.want = want[:0]
 	clear(want)
-	return places, stored, err
+	return targets, err
 }
 
-// foldPanes merges the hidden panes into those that cover them now.
-func (s *Shard) foldPanes(h *healing, places []spanID, stored []*sketches.Pane) error {
-	maxKeys := s.view.maxKeys()
+// smallPane is up to which size a copy of a pane is merged ahead. To merge into a large one takes
+// hardly longer for what it holds already, but to copy it does.
+const smallPane = 16 << 10
+
+// mergeAhead merges hidden panes into copies of the small panes that are there, which take their place
+// later: the worker alone changes panes, so it needs no lock to read them. The copies take no more memory
+// than the hidden panes did, which are let go of.
+func (s *Shard) mergeAhead(h *healing, targets []target) error {
+	several := map[spanID]bool{} // spans where a key may get more than one hidden pane
+	for i, p := range h.hidden {
+		if id := targets[i].id; id != p.span.id {
+			several[id] = true
+		}
+	}
+	all, room := s.view.plan.layout.All(), h.size
+	for i, p := range h.hidden {
+		at := &targets[i]
+		if several[at.id] {
+			continue
+		}
+		base := at.stored
+		if c := at.cell; c != nil {
+			size := int64(c.pane.Size())
+			if size > smallPane || size > room {
+				continue
+			}
+			room -= size
+			if err := s.before(c); err != nil {
+				return err
+			}
+			base = c.pane.Clone()
+		}
+		if base == nil {
+			continue // a new key: there is nothing to merge
+		}
+		if err := base.Merge(p.pane, all); err != nil {
+			return err
+		}
+		base.Compact()
+		at.merged, p.pane = base, nil
+	}
+	return nil
+}
+
+// foldPanes brings the hidden panes into those that cover them now.
+func (s *Shard) foldPanes(h *healing, targets []target) error {
 	var touched []*cell
 	for i, p := range h.hidden {
-		if places[i].width < 0 {
-			continue
+		at := &targets[i]
+		switch {
+		case at.id.width < 0:
+		case at.merged != nil && at.cell != nil: // the fast path of small panes
+			at.cell.pane = at.merged
+			s.changed(at.cell)
+		case at.merged != nil:
+			s.changed(s.insert(s.obtainSpan(at.id), p.hash, []byte(p.key), at.merged))
+		default:
+			c, err := s.foldPane(p, at)
+			if err != nil {
+				return err
+			}
+			if c != nil {
+				touched = append(touched, c)
+			}
 		}
-		if sp := s.obtainSpan(places[i]); stored[i] == nil && sp.cells.find(p.hash, p.key) == nil && sp.own() < maxKeys {
-			s.changed(s.takeOver(sp, p)) // the fast path of new keys: the hidden pane becomes the base pane
-			continue
-		}
-		c, err := s.obtainFetched(places[i], p.hash, []byte(p.key), stored[i], maxKeys)
-		if err != nil {
-			return err
-		}
-		if err := s.before(c); err != nil {
-			return err
-		}
-		if c.pane.Events() == 0 {
-			c.pane = p.pane
-		} else if err := c.pane.Merge(p.pane, s.view.plan.layout.All()); err != nil {
-			return err
-		}
-		s.changed(c)
-		touched = append(touched, c)
 	}
 	for _, c := range touched {
 		c.pane.Compact()
 		s.changed(c)
 	}
 	return nil
+}
+
+// foldPane merges a hidden pane into the one that covers it now, and returns that one's
+// cell, unless the hidden pane has become it.
+func (s *Shard) foldPane(p *cell, at *target) (*cell, error) {
+	maxKeys := s.view.maxKeys()
+	if sp := s.obtainSpan(at.id); at.stored == nil && sp.cells.find(p.hash, p.key) == nil && sp.own() < maxKeys {
+		s.changed(s.takeOver(sp, p)) // the fast path of new keys
+		return nil, nil
+	}
+	c, err := s.obtainFetched(at.id, p.hash, []byte(p.key), at.stored, maxKeys)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.before(c); err != nil {
+		return nil, err
+	}
+	if c.pane.Events() == 0 {
+		c.pane = p.pane
+	} else if err := c.pane.Merge(p.pane, s.view.plan.layout.All()); err != nil {
+		return nil, err
+	}
+	s.changed(c)
+	return c, nil
 }
 
 // strike takes what was replayed off the ledger. What the log did not give back

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"sketchlog/ingest/event"
 	"sketchlog/shedding"
@@ -18,8 +19,9 @@ const benchmarkSix = `{"stream": "s", "by": ["key"], %s"max_keys": 1000000, "ske
 
 // BenchmarkRates takes half a million events, about an entry of the ledger, in records of
 // 10,000: applied in full to panes that are there, sampled into the new provisional panes
-// of an entry, and replayed into hidden panes. Custom metrics are per event of the log,
-// kept or not.
+// of an entry, and replayed into hidden panes, which are
+// folded into panes that are there. Custom metrics are per event of the log, kept or not,
+// and for how long a fold holds the shard's lock.
 func BenchmarkRates(b *testing.B) {
 	const records, rows = 50, 10_000
 	for _, keys := range []int{1000, 100_000} {
@@ -40,17 +42,18 @@ func BenchmarkRates(b *testing.B) {
 					for b.Loop() {
 						b.StopTimer()
 						prepare()
+						first := shard.tally.offset + 1
 						b.StartTimer()
 						for i, batch := range batches {
-							take(shard.tally.offset+uint64(i)+1, batch)
+							take(first+uint64(i), batch)
 						}
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records*rows), "ns/event")
 				})
 			}
 			apply := func(rate shedding.Rate) func(uint64, *event.Batch) {
-				return func(_ uint64, batch *event.Batch) {
-					if err := shard.apply(entryOf(shard.tally.offset+1, batch), rate); err != nil {
+				return func(offset uint64, batch *event.Batch) {
+					if err := shard.apply(entryOf(offset, batch), rate); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -64,6 +67,36 @@ func BenchmarkRates(b *testing.B) {
 				shard.clear()
 				h = &healing{spans: map[spanID]*span{}}
 			}, func(offset uint64, batch *event.Batch) { shard.replayBatch(entryOf(offset, batch), h) })
+			shard.clear()
+			for _, batch := range batches {
+				apply(shedding.Full)(shard.tally.offset+1, batch)
+			}
+			b.Run(fmt.Sprintf("keys=%d/%s/fold", keys, name), func(b *testing.B) {
+				held := time.Duration(0)
+				b.ReportAllocs()
+				for b.Loop() {
+					b.StopTimer()
+					h = &healing{spans: map[spanID]*span{}}
+					for i, batch := range batches {
+						shard.replayBatch(entryOf(uint64(records+i), batch), h)
+					}
+					b.StartTimer()
+					targets, err := shard.locateHidden(h)
+					if err == nil {
+						err = shard.mergeAhead(h, targets)
+					}
+					began := time.Now()
+					if err == nil {
+						err = shard.foldPanes(h, targets)
+					}
+					held += time.Since(began)
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records*rows), "ns/event")
+				b.ReportMetric(float64(held.Microseconds())/1000/float64(b.N), "held-ms")
+			})
 		}
 	}
 }
