@@ -114,8 +114,9 @@ func (s *Streams) turn(ctx context.Context, r Request) (done func(), err error) 
 	if err := s.config.Turns.Take(ctx, turns.Intake); err != nil {
 		return nil, err
 	}
-	end := turns.GiveWay()
-	return func() { end(); s.config.Turns.Done() }, nil
+	// It does not give way: requests wait for one another at the partitions' open batches, and for
+	// one that has given way they would wait longer.
+	return s.config.Turns.Done, nil
 }
 
 // submitNumbered queues what is missing of a request with a number.
