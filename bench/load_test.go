@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// stub is a server that takes, refuses or loses requests as a script says.
-type stub struct {
+// scripted is a server that takes, refuses or loses requests as a script says.
+type scripted struct {
 	mu     sync.Mutex
 	status []int // of the next requests to append events; then 200
 	bodies []string
 	offset int
 }
 
-func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *stub) events() int {
+func (s *scripted) events() int {
 	n := 0
 	for _, b := range s.bodies {
 		n += strings.Count(b, "\n")
@@ -52,7 +52,7 @@ func (s *stub) events() int {
 	return n
 }
 
-func loadOn(t *testing.T, s *stub, c LoadConfig) *load {
+func loadOn(t *testing.T, s *scripted, c LoadConfig) *load {
 	t.Helper()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -70,7 +70,7 @@ func loadConfig() LoadConfig {
 }
 
 func TestEveryEventIsSentOnceThoughTheServerPutsSomeOff(t *testing.T) {
-	s := &stub{status: []int{200, 429, 503, 200, 429}}
+	s := &scripted{status: []int{200, 429, 503, 200, 429}}
 	l := loadOn(t, s, loadConfig())
 	l.receipts = true
 	if err := l.run(t.Context()); err != nil {
@@ -94,7 +94,7 @@ func TestEveryEventIsSentOnceThoughTheServerPutsSomeOff(t *testing.T) {
 // Where a run sheds, what is refused is given up, and what may or may not be in
 // the log is counted apart.
 func TestSheddingLoadsGiveUp(t *testing.T) {
-	s := &stub{status: []int{429, 200, 503, 429}}
+	s := &scripted{status: []int{429, 200, 503, 429}}
 	c := loadConfig()
 	c.Connections = 1
 	l := loadOn(t, s, c)
@@ -113,7 +113,7 @@ func TestSheddingLoadsGiveUp(t *testing.T) {
 
 func TestRefusedForGoodEndsTheRun(t *testing.T) {
 	for _, status := range []int{400, 404, 413, 500} {
-		l := loadOn(t, &stub{status: []int{status}}, loadConfig())
+		l := loadOn(t, &scripted{status: []int{status}}, loadConfig())
 		var r *refusal
 		if err := l.run(t.Context()); !errors.As(err, &r) || r.status != status {
 			t.Errorf("status %d: %v", status, err)
@@ -140,7 +140,7 @@ func TestRefusedForGoodEndsTheRun(t *testing.T) {
 func TestRatesAreKeptInAnOpenLoop(t *testing.T) {
 	stalled := make(chan struct{})
 	var once sync.Once
-	s := &stub{}
+	s := &scripted{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		once.Do(func() { <-stalled })
 		s.ServeHTTP(w, r)
@@ -183,7 +183,7 @@ func TestOffered(t *testing.T) {
 func TestLoadsThatLastEndInTime(t *testing.T) {
 	c := loadConfig()
 	c.Duration = 50 * time.Millisecond
-	l := loadOn(t, &stub{}, c)
+	l := loadOn(t, &scripted{}, c)
 	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
 	if err := l.run(ctx); err != nil || l.accepted.Load() == 0 {

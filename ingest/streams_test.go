@@ -172,45 +172,45 @@ func TestDeleteWhileRequestsWait(t *testing.T) {
 	}
 }
 
-// stubborn is a log of which some calls fail.
-type stubborn struct {
+// unruly is a log of which some calls fail.
+type unruly struct {
 	*memlog.Log
 	fail string // the name of the call
 }
 
-var errStubborn = errors.New("not today")
+var errUnruly = errors.New("not today")
 
-func (l *stubborn) Ensure(ctx context.Context, stream string, s eventlog.Settings) error {
+func (l *unruly) Ensure(ctx context.Context, stream string, s eventlog.Settings) error {
 	if l.fail == "ensure" {
-		return errStubborn
+		return errUnruly
 	}
 	return l.Log.Ensure(ctx, stream, s)
 }
 
-func (l *stubborn) Partition(ctx context.Context, stream string, number int) (eventlog.Partition, error) {
+func (l *unruly) Partition(ctx context.Context, stream string, number int) (eventlog.Partition, error) {
 	if l.fail == "partition" && number == 2 {
-		return nil, errStubborn
+		return nil, errUnruly
 	}
 	return l.Log.Partition(ctx, stream, number)
 }
 
-func (l *stubborn) Delete(ctx context.Context, stream string) error {
+func (l *unruly) Delete(ctx context.Context, stream string) error {
 	if l.fail == "delete" {
-		return errStubborn
+		return errUnruly
 	}
 	return l.Log.Delete(ctx, stream)
 }
 
-func (l *stubborn) Catalog() eventlog.Catalog { return stubbornCatalog{l.Log.Catalog(), l} }
+func (l *unruly) Catalog() eventlog.Catalog { return unrulyCatalog{l.Log.Catalog(), l} }
 
-type stubbornCatalog struct {
+type unrulyCatalog struct {
 	eventlog.Catalog
-	log *stubborn
+	log *unruly
 }
 
-func (c stubbornCatalog) Put(ctx context.Context, kind, name string, value []byte) error {
+func (c unrulyCatalog) Put(ctx context.Context, kind, name string, value []byte) error {
 	if c.log.fail == "put" {
-		return errStubborn
+		return errUnruly
 	}
 	return c.Catalog.Put(ctx, kind, name, value)
 }
@@ -219,14 +219,14 @@ func (c stubbornCatalog) Put(ctx context.Context, kind, name string, value []byt
 func TestPutThatFails(t *testing.T) {
 	for _, fail := range []string{"ensure", "partition", "put"} {
 		t.Run(fail, func(t *testing.T) {
-			log := &stubborn{Log: memlog.New()}
+			log := &unruly{Log: memlog.New()}
 			s := openOn(t, log)
 			put(t, s, "old", `{"partitions": 2}`)
 			log.fail = fail
-			if _, _, err := s.Put(background, "new", nil); !errors.Is(err, errStubborn) {
+			if _, _, err := s.Put(background, "new", nil); !errors.Is(err, errUnruly) {
 				t.Errorf("made a stream: %v", err)
 			}
-			if _, _, err := s.Put(background, "old", []byte(`{"partitions": 4}`)); !errors.Is(err, errStubborn) {
+			if _, _, err := s.Put(background, "old", []byte(`{"partitions": 4}`)); !errors.Is(err, errUnruly) {
 				t.Errorf("grew a stream: %v", err)
 			}
 			if _, err := s.Get("new"); !errors.Is(err, ErrUnknownStream) {
@@ -251,7 +251,7 @@ func TestPutThatFails(t *testing.T) {
 
 // A deletion that fails can be repeated, and one that a crash interrupts is finished at the next start.
 func TestDeleteThatFails(t *testing.T) {
-	log, saved := &stubborn{Log: memlog.New()}, newCheckpoints()
+	log, saved := &unruly{Log: memlog.New()}, newCheckpoints()
 	keep := func(c *Config) { c.Checkpoints = saved }
 	s := openOn(t, log, keep)
 	for _, name := range []string{"again", "crash"} {
@@ -262,7 +262,7 @@ func TestDeleteThatFails(t *testing.T) {
 	}
 	log.fail = "delete"
 	for _, name := range []string{"again", "crash"} {
-		if err := s.Delete(background, name); !errors.Is(err, errStubborn) {
+		if err := s.Delete(background, name); !errors.Is(err, errUnruly) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := s.Append(background, Request{Stream: name, Body: ids(t, 0, 1)}); !errors.Is(err, ErrUnknownStream) {
@@ -324,13 +324,13 @@ func TestOpenRefusesWhatItCannotUnderstand(t *testing.T) {
 	log = memlog.New()
 	s := openOn(t, log)
 	put(t, s, "edits", `{"partitions": 3}`)
-	if err := log.FailRead("edits", 1, errStubborn); err != nil {
+	if err := log.FailRead("edits", 1, errUnruly); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Append(background, Request{Stream: "edits", Body: ids(t, 0, 9), Acks: eventlog.AcksAll}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(background, Config{Log: log}); !errors.Is(err, errStubborn) {
+	if _, err := Open(background, Config{Log: log}); !errors.Is(err, errUnruly) {
 		t.Errorf("a partition that cannot be read: %v", err)
 	}
 }

@@ -116,6 +116,10 @@ const smallPane = 16 << 10
 // mergeAhead merges hidden panes into copies of the small panes that are there, which take their place
 // later: the worker alone changes panes, so it needs no lock to read them. The copies take no more memory
 // than the hidden panes did, which are let go of.
+//
+// Nothing else may be merged into those panes before they take their place, or it would be lost: not another
+// hidden pane of the key (several), nor a key past max_keys, which goes to the overflow pane; that one
+// is never merged ahead, for no hidden pane has its key.
 func (s *Shard) mergeAhead(h *healing, targets []target) error {
 	several := map[spanID]bool{} // spans where a key may get more than one hidden pane
 	for i, p := range h.hidden {
