@@ -73,6 +73,7 @@ type Event struct {
 type Source struct {
 	Workload
 	keys, items *Zipf
+	start, span int64  // Unix ms, ms
 	pad         []byte // random letters, from which paddings are cut
 }
 
@@ -81,21 +82,34 @@ func NewSource(w Workload) (*Source, error) {
 	if err := w.Validate(); err != nil {
 		return nil, fmt.Errorf("workload: %w", err)
 	}
-	s := &Source{Workload: w, keys: NewZipf(w.Keys, w.KeySkew), items: NewZipf(w.Items, w.ItemSkew)}
+	s := &Source{
+		Workload: w,
+		keys:     NewZipf(w.Keys, w.KeySkew), items: NewZipf(w.Items, w.ItemSkew),
+		start: w.Start.UnixMilli(), span: w.Span.Milliseconds(),
+	}
 	if w.Bytes > 0 {
 		s.pad = letters(w.Seed, 2*maxEventBytes)
 	}
 	return s, nil
 }
 
-// Generator draws the events of a workload in order. The tables are shared by
-// all generators of one Source; a Generator itself is for one goroutine.
+// drawnTogether is how many events are drawn at once: the table of a million
+// items is larger than the caches, and one event at a time waited for it as long
+// as all the rest took.
+const drawnTogether = 64
+
+// Generator draws the events of a workload in order, all of them by Next or some
+// by nextOf; the two do not mix. The tables are shared by all generators of one
+// Source; a Generator itself is for one goroutine.
 type Generator struct {
 	source *Source
 	random *rand.PCG
-	next   int
+	next   int // the event to be drawn next
 	last   int
 	at     int64 // of a live range: the time of its events, Unix ms
+
+	drawn        [drawnTogether]Event
+	given, count int // how many of those drawn Next has given, and there are
 }
 
 // Range generates the events numbered first to last-1. Which events these are
@@ -116,18 +130,35 @@ func (s *Source) Live(first, last int, at int64) *Generator {
 
 // Next gives the next event, and false after the last.
 func (g *Generator) Next() (Event, bool) {
-	if g.next >= g.last {
-		return Event{}, false
+	if g.given == g.count {
+		if g.draw(); g.count == 0 {
+			return Event{}, false
+		}
 	}
-	s := g.source
-	e := Event{Time: g.time()}
-	g.next++
-	e.Key = s.keys.Draw(g.random.Uint64())
-	item, bits := g.random.Uint64(), g.random.Uint64()
-	e.Item = s.items.Draw(item)
-	e.Value = s.value(bits)
-	e.Time -= g.lateness(bits)
+	e := g.drawn[g.given]
+	g.given++
 	return e, true
+}
+
+// draw draws some events ahead.
+func (g *Generator) draw() {
+	s := g.source
+	var items [drawnTogether]uint64
+	n := max(0, min(g.last-g.next, drawnTogether))
+	for i := range n {
+		e := &g.drawn[i]
+		e.Time = g.time()
+		g.next++
+		e.Key = s.keys.Draw(g.random.Uint64())
+		item, bits := g.random.Uint64(), g.random.Uint64()
+		items[i] = item
+		e.Value = s.value(bits)
+		e.Time -= g.lateness(bits)
+	}
+	for i := range n { // nothing else in this loop, so that the processor waits for many slots together
+		g.drawn[i].Item = s.items.Draw(items[i])
+	}
+	g.given, g.count = 0, n
 }
 
 // nextOf is Next for a reader who wants some keys only: wanted has an index
@@ -156,7 +187,7 @@ func (g *Generator) time() int64 {
 		return g.at
 	}
 	s := g.source
-	return s.Start.UnixMilli() + int64(float64(s.Span.Milliseconds())*(float64(g.next)/float64(s.Events)))
+	return s.start + int64(float64(s.span)*(float64(g.next)/float64(s.Events)))
 }
 
 func (s *Source) value(bits uint64) uint32 { return 1 + uint32((bits>>32)*uint64(s.Values)>>32) }

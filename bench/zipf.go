@@ -54,9 +54,11 @@ func NewZipf(n int, s float64) *Zipf {
 
 // Draw turns 64 random bits into a rank.
 func (z *Zipf) Draw(random uint64) uint32 {
-	i := uint32((random >> 32) * uint64(len(z.slots)) >> 32)
-	if s := z.slots[i]; uint32(random) > s.keep {
-		return s.alias
+	rank := uint32((random >> 32) * uint64(len(z.slots)) >> 32)
+	s := z.slots[rank]
+	alias := s.alias // read in any case: what follows is then a move rather than a branch that nothing foretells
+	if uint32(random) > s.keep {
+		rank = alias
 	}
-	return i
+	return rank
 }
