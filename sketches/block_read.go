@@ -64,8 +64,9 @@ func (p *Pane) blockEntries(column int) []tableEntryView {
 	return es
 }
 
-// blockReservoir makes the reservoir of a sketch from the block.
-func (p *Pane) blockReservoir(sketch int) *Reservoir {
+// blockReservoir makes the reservoir of a sketch from the block, with room for so many
+// times what there is.
+func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	spec := &p.layout.specs[sketch]
 	r := &Reservoir{size: spec.Size}
 	if p.block.first == nil {
@@ -74,8 +75,8 @@ func (p *Pane) blockReservoir(sketch int) *Reservoir {
 	plan := &p.layout.columns[spec.Column]
 	var s section
 	p.section(&s, spec.Column)
-	r.heap = make([]sampled, 0, s.samples)
-	r.arena = make([]byte, 0, s.log)
+	r.heap = make([]sampled, 0, min(room*s.samples, spec.Size))
+	r.arena = make([]byte, 0, room*s.log)
 	items := make([][]byte, 0, s.entries)
 	for log := s.records(); len(log) > 0; {
 		var one record

@@ -115,6 +115,12 @@ func (p *BloomParameters) Bits() int { return int(p.first.blocks * bloomBlockBit
 // Hashes is how many bits of the first filter an item sets.
 func (p *BloomParameters) Hashes() int { return p.first.hashes }
 
+// surelyHolds tells whether so many items cannot bring the first filter to its limit
+// even if no two of them share a bit.
+func (p *BloomParameters) surelyHolds(items int) bool {
+	return items <= p.levels[0]().limit/p.first.hashes
+}
+
 func (p *BloomParameters) equal(other *BloomParameters) bool {
 	return p == other || p.capacity == other.capacity && p.rate == other.rate &&
 		p.first.blocks == other.first.blocks && p.first.hashes == other.first.hashes

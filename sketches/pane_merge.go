@@ -144,7 +144,7 @@ func (p *Pane) entriesIn(c int, es []tableEntryView) []tableEntryView {
 // reservoir returns a sketch's sample, which the caller must not change.
 func (p *Pane) reservoir(i int) *Reservoir {
 	if p.wide == nil {
-		return p.blockReservoir(i)
+		return p.blockReservoir(i, 1)
 	}
 	if r := sketchAs[*Reservoir](p.wide, i); r != nil {
 		return r

@@ -1,6 +1,7 @@
 package sketches
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -451,5 +452,32 @@ func TestConcurrentReaders(t *testing.T) {
 			})
 		}
 		wait.Wait()
+	}
+}
+
+// Which sketches a table becomes must not depend on the order in which its items came,
+// also where they are too many for the first Bloom filter.
+func TestPromotionForgetsTheOrder(t *testing.T) {
+	for _, seen := range []Spec{
+		{Name: "seen", Kind: KindBloom, Capacity: 8, Error: 0.01},
+		{Name: "seen", Kind: KindBloom, Capacity: 5000, Error: 0.01},
+		{Name: "seen", Kind: KindBloom, Bits: 512, Hashes: 16},
+	} {
+		l := mustLayout(t, []Spec{{Name: "users", Kind: KindHLL, Precision: 9}, seen, {Name: "often", Kind: KindCountMin, Weight: -1, Width: 64, Depth: 4}})
+		events := sketchtest.Streams(2*tableEntries, 10, 3)[5].Events // all distinct
+		n, p := 0, l.NewPane()
+		for ; p.Column(0) && n < len(events); n++ {
+			p.Apply(rowsOf(events[n : n+1]))
+		}
+		if p.Column(0) {
+			t.Fatalf("%+v: never promoted", seen)
+		}
+		backwards := slices.Clone(events[:n])
+		slices.Reverse(backwards)
+		q := l.NewPane()
+		q.Apply(rowsOf(backwards))
+		if !bytes.Equal(appendState(nil, p.wide.sketches[1]), appendState(nil, q.wide.sketches[1])) {
+			t.Errorf("%+v: the filter depends on the order of %d items", seen, n)
+		}
 	}
 }

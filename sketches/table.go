@@ -31,6 +31,24 @@ var _ [math.MaxUint16 - tableEntries]struct{}
 
 func newTable(plan *columnPlan) *table { return &table{plan: plan} }
 
+// tableOf makes a table of the entries of distinct items, with room for as many more.
+func tableOf(plan *columnPlan, es []tableEntryView) *table {
+	t := newTable(plan)
+	t.reserve(2 * len(es))
+	if plan.items {
+		size := 0
+		for i := range es {
+			size += 1 + len(es[i].item)
+		}
+		t.items = make([]byte, 0, 2*size)
+	}
+	for i := range es {
+		copy(t.open(es[i].words[0]), es[i].words)
+		t.putItem(es[i].item)
+	}
+	return t
+}
+
 func (t *table) stride() int { return 2 + len(t.plan.weights) }
 
 func (t *table) len() int { return len(t.words) / t.stride() }
@@ -81,6 +99,10 @@ func (t *table) entry(i int) []uint64 {
 // caller adds the item by putItem.
 func (t *table) open(hash uint64) []uint64 {
 	i := t.len()
+	if cap(t.words)-len(t.words) < t.stride() {
+		// By half at least: append would grow a large slice by a quarter, and copy twice as much.
+		t.words = slices.Grow(t.words, max(t.stride(), len(t.words)/2))
+	}
 	t.words = append(t.words, hash)
 	for range t.stride() - 1 {
 		t.words = append(t.words, 0)

@@ -73,15 +73,11 @@ func (p *Pane) widen() {
 		plan := &p.layout.columns[c]
 		es := p.blockEntries(c)
 		if plan.tabled != 0 && len(es) > 0 {
-			t := newTable(plan)
-			for i := range es {
-				t.add(&es[i])
-			}
-			w.columns[c].table = t
+			w.columns[c].table = tableOf(plan, es)
 		}
 		for i := range p.layout.specs {
 			if plan.samples.Has(i) && len(es) > 0 {
-				w.sketches[i] = p.blockReservoir(i)
+				w.sketches[i] = p.blockReservoir(i, 2)
 			}
 		}
 	}
@@ -92,10 +88,11 @@ func (p *Pane) widen() {
 	p.block = blockOf(b)
 }
 
-// has tells whether one of the sketches in which is of a kind.
-func (l *Layout) has(which Set, kind Kind) bool {
+// growsBloom tells whether so many items might fill the first filter of one of the
+// Bloom filters in which.
+func (l *Layout) growsBloom(which Set, items int) bool {
 	for i := range l.specs {
-		if which.Has(i) && l.specs[i].Kind == kind {
+		if which.Has(i) && l.specs[i].Kind == KindBloom && !l.blooms[i].surelyHolds(items) {
 			return true
 		}
 	}
@@ -108,7 +105,7 @@ func (w *wide) promote(l *Layout, c int, which Set) {
 	w.columns[c] = wideColumn{promoted: true}
 	if t != nil {
 		es := t.entries()
-		if l.has(which, KindBloom) {
+		if l.growsBloom(which, len(es)) {
 			sortEntries(es) // once a Bloom filter grows, order shows in it
 		}
 		w.absorb(l, which, es)
