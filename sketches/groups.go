@@ -79,6 +79,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 		}
 	}
 	touchEntries(sections[:len(groups)], plan.stride)
+	l.touchWide(c, groups, hashes)
 	for i := range groups {
 		g, s := &groups[i], &sections[i]
 		from, to := int(g.From), int(g.To)
@@ -131,6 +132,56 @@ func touch(groups []Group) (read byte) {
 }
 
 const cacheLine = 64 // bytes
+
+// touchWide is touch for the panes that have outgrown their blocks: each of its loops
+// reads one line more of every such pane, down to where a column's table and
+// sample will be looked at first.
+//
+//go:noinline
+func (l *Layout) touchWide(c int, groups []Group, hashes []uint64) (read uint64) {
+	plan := &l.columns[c]
+	var wides [appliedTogether]*wide
+	var firsts [appliedTogether]uint64
+	n := 0
+	for i := range groups {
+		if g := &groups[i]; g.From < g.To && g.Pane.wide != nil {
+			wides[n], firsts[n] = g.Pane.wide, hashes[g.From]
+			n++
+		}
+	}
+	if n < 2 {
+		return 0
+	}
+	var tables [appliedTogether]*table
+	var samples [appliedTogether]*Reservoir
+	for _, w := range wides[:n] {
+		read |= uint64(len(w.sketches))
+	}
+	for i, w := range wides[:n] {
+		tables[i] = w.columns[c].table
+		if plan.sampled >= 0 {
+			samples[i] = sketchAs[*Reservoir](w, plan.sampled)
+		}
+	}
+	var roots [appliedTogether]*sampled
+	for i := range n {
+		if t := tables[i]; t != nil {
+			read |= uint64(len(t.words))
+		}
+		if r := samples[i]; r != nil && len(r.heap) > 0 {
+			roots[i] = &r.heap[0]
+		}
+	}
+	for i := range n {
+		if t := tables[i]; t != nil && t.index != nil {
+			read |= uint64(t.index[firsts[i]&uint64(len(t.index)-1)])
+		}
+		if roots[i] != nil {
+			read |= roots[i].position
+		}
+	}
+	return read
+}
 
 // touchEntries reads the entries that the first items of groups seem to have, for
 // the same reason.

@@ -69,6 +69,7 @@ type columnPlan struct {
 	items   bool  // the table keeps item bytes, for a hot list or a reservoir
 	budget  int   // bytes beyond which the table is promoted
 	sample  int   // the least size of the column's reservoirs; 0: none
+	sampled int   // the last of these; -1: none
 	cache   int   // the hot list in front of the other sketches; -1: none that counts each event once
 
 	// In a block; see measure.
@@ -139,7 +140,7 @@ func (l *Layout) prepare(i int) (err error) {
 // plan shares out the sketches to their columns.
 func (l *Layout) plan() {
 	for i := range l.columns {
-		l.columns[i].cache = -1
+		l.columns[i].cache, l.columns[i].sampled = -1, -1
 	}
 	for i := range l.specs {
 		s := &l.specs[i]
@@ -151,6 +152,7 @@ func (l *Layout) plan() {
 		c := &l.columns[s.Column]
 		if s.Kind == KindReservoir {
 			c.samples |= Only(i)
+			c.sampled = i
 			c.items = true
 			if c.sample == 0 || s.Size < c.sample {
 				c.sample = s.Size
