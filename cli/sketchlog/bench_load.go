@@ -38,7 +38,7 @@ all time), send events, and wait until both views have every one of them. With
 		},
 	}
 	f := cmd.Flags()
-	b.declare(f, benchDefaults{events: 1_000_000, connections: 4})
+	b.declare(f, benchDefaults{events: 1_000_000, connections: 8})
 	b.declarePlot(f)
 	f.DurationVar(&b.load.Duration, "duration", 0, "send for so long instead of a number of events")
 	f.Float64Var(&b.load.Rate, "rate", 0, "events a second offered; 0: as fast as they are taken")

@@ -73,6 +73,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	if n.store, err = view.OpenStoreIn(filepath.Join(c.Data, "state"), memory.store); err != nil {
 		return n, fmt.Errorf("opening the state: %w", err)
 	}
+	turns.Prompt()
 	line := turns.New(cores())
 	if n.streams, err = ingest.Open(ctx, ingest.Config{
 		Log: n.log, Checkpoints: n.store, Clock: time.Now, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails), Turns: line}); err != nil {
