@@ -96,33 +96,3 @@ func (m *sumMoments) merge(o *sumMoments, follow bool) error {
 	}
 	return m.agedSquares.Merge(&o.agedSquares)
 }
-
-// applyMoments adds the rows that were sampled by position.
-func (p *Provisional) applyMoments(r *Rows, g *gathered) {
-	for w := range p.weights {
-		p.weights[w].add(r.Weights[w])
-	}
-	if len(p.sums) == 0 {
-		return
-	}
-	g.times = append(g.times[:0], r.Times...)
-	for i := range g.times {
-		g.times[i] = 2 * min(max(g.times[i], -decayTimeLimit), decayTimeLimit)
-	}
-	for k := range p.sums {
-		values := r.Values[p.layout.specs[p.layout.sums[k]].Column]
-		g.squares = append(g.squares[:0], values...)
-		for i, v := range g.squares {
-			if usable(v) {
-				g.squares[i] = min(v*v, decayLimit)
-			}
-		}
-		m := &p.sums[k]
-		if m.byTime() {
-			m.squares.AddValues(g.times, g.squares)
-			continue
-		}
-		m.aged.AddValues(values)
-		m.agedSquares.AddValues(g.squares)
-	}
-}

@@ -37,10 +37,10 @@ type Provisional struct {
 
 // samplingPlan is what provisional panes of a layout share.
 type samplingPlan struct {
-	once   sync.Once
-	items  *Layout   // hyperloglogs and Bloom filters alone
-	index  []int     // by sketch: its index in items, or -1
-	gather sync.Pool // *gathered
+	once  sync.Once
+	items *Layout   // hyperloglogs and Bloom filters alone
+	index []int     // by sketch: its index in items, or -1
+	kept  sync.Pool // *keptRows
 }
 
 func (l *Layout) samplingPlan() *samplingPlan {
@@ -60,7 +60,7 @@ func (l *Layout) samplingPlan() *samplingPlan {
 			panic(fmt.Sprintf("sketches: the distinct sketches of a checked layout have faults: %v", err))
 		}
 		s.items = items
-		s.gather.New = func() any { return newGathered(l) }
+		s.kept.New = func() any { return newKeptRows(l) }
 	})
 	return s
 }
@@ -99,112 +99,6 @@ func sampleLimit(rate int) uint64 { return 1 << (64 - rate) }
 
 // Kept is the number of events that were sampled by position.
 func (p *Provisional) Kept() uint64 { return p.ByPosition.events }
-
-// Apply samples events and counts those that are kept. It may be given all
-// events of the range, or any part of them in which at least those are that it
-// would keep, by position or by item; whoever gives it all of them lets it know the greatest
-// weights and values better. Late events are shared out to those kept in proportion.
-func (p *Provisional) Apply(r *Rows) {
-	for w := range p.weights {
-		p.weights[w].see(r.Weights[w])
-	}
-	for k := range p.sums {
-		p.sums[k].see(r.Values[p.layout.specs[p.layout.sums[k]].Column])
-	}
-	pool := &p.layout.samplingPlan().gather
-	g := pool.Get().(*gathered)
-	limit := sampleLimit(p.Rate)
-	if rows := g.byPosition(r, limit); len(rows.Times) > 0 {
-		p.ByPosition.Apply(rows)
-		p.applyMoments(rows, g)
-	}
-	if rows := g.byItem(r, limit); len(rows.Times) > 0 {
-		p.ByItem.Apply(rows)
-	}
-	g.release()
-	pool.Put(g)
-}
-
-// gathered is room for the rows that were kept of a batch.
-type gathered struct {
-	rows    Rows
-	picked  []int32
-	times   []int64
-	squares []float64
-}
-
-func newGathered(l *Layout) *gathered {
-	return &gathered{rows: Rows{Hashes: make([][]uint64, len(l.columns)), Items: make([]Items, len(l.columns)),
-		Weights: make([][]int64, l.weights), Values: make([][]float64, l.values)}}
-}
-
-// release lets go of the batch's items.
-func (g *gathered) release() { clear(g.rows.Items) }
-
-// byPosition copies the rows whose position is below limit.
-func (g *gathered) byPosition(r *Rows, limit uint64) *Rows {
-	g.picked = g.picked[:0]
-	for i, x := range r.Positions {
-		if x < limit {
-			g.picked = append(g.picked, int32(i))
-		}
-	}
-	g.copy(r)
-	for w := range g.rows.Weights {
-		g.rows.Weights[w] = pick(g.rows.Weights[w], r.Weights[w], g.picked)
-	}
-	for v := range g.rows.Values {
-		g.rows.Values[v] = pick(g.rows.Values[v], r.Values[v], g.picked)
-	}
-	return &g.rows
-}
-
-// byItem copies the rows of which an item's hash is below limit, and makes
-// null of their other items.
-func (g *gathered) byItem(r *Rows, limit uint64) *Rows {
-	g.picked = g.picked[:0]
-	for i := range r.Times {
-		for c := range r.Hashes {
-			if x := r.Hashes[c][i]; x != 0 && x < limit {
-				g.picked = append(g.picked, int32(i))
-				break
-			}
-		}
-	}
-	g.copy(r)
-	for _, hashes := range g.rows.Hashes {
-		for i, x := range hashes {
-			if x >= limit {
-				hashes[i] = 0
-			}
-		}
-	}
-	return &g.rows
-}
-
-// copy gathers what both kinds of sample need of the rows picked.
-func (g *gathered) copy(r *Rows) {
-	o, n := &g.rows, len(r.Times)
-	o.Index = pick(o.Index, r.Index, g.picked)
-	o.Times = pick(o.Times, r.Times, g.picked)
-	o.Positions = pick(o.Positions, r.Positions, g.picked)
-	for c := range o.Hashes {
-		o.Hashes[c] = pick(o.Hashes[c], r.Hashes[c], g.picked)
-		o.Items[c] = r.Items[c]
-	}
-	o.Late = 0
-	if n > 0 {
-		o.Late = (r.Late*len(g.picked) + n/2) / n
-	}
-}
-
-func pick[T any](dst, src []T, rows []int32) []T {
-	dst = slices.Grow(dst[:0], len(rows))
-	for _, i := range rows {
-		dst = append(dst, src[i])
-	}
-	return dst
-}
 
 // Merge adds another provisional state of the same layout and rate, of the
 // sketches in which only. other is neither changed nor kept.

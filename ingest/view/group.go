@@ -62,7 +62,10 @@ type batchWork struct {
 	samples  []*sampleSpan    // by span, of the entry that owes the record
 	parts    []sketches.Group // that are to be applied together
 	cells    []*cell          // of the parts
-	want     []wanted         // groups whose pane is not in memory
+
+	sampledParts []sketches.SampledGroup // the same for provisional panes
+	sampledOf    []*sampled              // of these parts
+	want         []wanted                // groups whose pane is not in memory
 
 	ones   []uint64
 	sorted gathered
@@ -296,6 +299,9 @@ func (w *batchWork) release() {
 	clear(w.parts[:cap(w.parts)])
 	clear(w.cells[:cap(w.cells)])
 	w.parts, w.cells = w.parts[:0], w.cells[:0]
+	clear(w.sampledParts[:cap(w.sampledParts)])
+	clear(w.sampledOf[:cap(w.sampledOf)])
+	w.sampledParts, w.sampledOf = w.sampledParts[:0], w.sampledOf[:0]
 }
 
 // keyOf returns the key of a group that was spelled.

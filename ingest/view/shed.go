@@ -8,6 +8,7 @@ import (
 
 	"sketchlog/ingest/eventlog"
 	"sketchlog/shedding"
+	"sketchlog/sketches"
 )
 
 // shed brings the shard past a record without applying it in full. Time goes on
@@ -85,22 +86,35 @@ func (s *Shard) applySampled(number uint64, rate shedding.Rate) error {
 				return err
 			}
 		}
-		late := int(g.late)
+		late := g.late
 		for from := g.end - g.rows; from < g.end; {
+			if since >= lockedEvents || len(w.sampledParts) == window {
+				s.applySampledParts(m)
+			}
 			if since >= lockedEvents {
 				s.letReadersIn()
 				since = 0
 			}
 			to := min(g.end, from+lockedEvents-since)
+			part := sketches.SampledGroup{Pane: g.sampled.pane, From: from, To: to, Late: min(late, to-from)}
+			w.sampledParts, w.sampledOf = append(w.sampledParts, part), append(w.sampledOf, g.sampled)
+			late -= part.Late
 			since += to - from
-			part := min(late, int(to-from))
-			late -= part
-			g.sampled.pane.Apply(w.sorted.part(from, to, part))
-			s.noteSampled(m, g.sampled)
 			from = to
 		}
 	}
+	s.applySampledParts(m)
 	return nil
+}
+
+// applySampledParts applies the groups, or parts of them, that are waiting.
+func (s *Shard) applySampledParts(m *sample) {
+	w := &s.work
+	sketches.ApplySampled(w.sampledParts, w.sorted.part(0, int32(len(w.rows)), 0))
+	for _, c := range w.sampledOf {
+		s.noteSampled(m, c)
+	}
+	w.sampledParts, w.sampledOf = w.sampledParts[:0], w.sampledOf[:0]
 }
 
 // touchSampled is touchCells for provisional panes, of which it reads what is above the
