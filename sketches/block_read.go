@@ -1,6 +1,9 @@
 package sketches
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // How a block is read.
 
@@ -26,42 +29,40 @@ func (plan *columnPlan) next(log []byte, seen int) (r record, rest []byte) {
 	return r, log
 }
 
-// blockEntries copies a column's entries out of the block; the items alias it.
-func (p *Pane) blockEntries(column int) []tableEntryView {
-	if p.block.first == nil {
-		return nil
-	}
+// blockTable makes t the table of a column in the block, without an index.
+func (p *Pane) blockTable(t *table, column int) {
 	plan := &p.layout.columns[column]
+	*t = table{plan: plan, words: t.words[:0], items: t.items[:0]}
+	if p.block.first == nil {
+		return
+	}
 	var s section
 	p.section(&s, column)
-	es := make([]tableEntryView, s.entries)
-	stride := 2 + len(plan.weights)
-	words := make([]uint64, s.entries*stride)
+	stride := t.stride()
+	t.words = slices.Grow(t.words, s.entries*stride)[:s.entries*stride]
+	clear(t.words)
 	seen := 0
 	for log := s.records(); len(log) > 0; {
 		var r record
 		if r, log = plan.next(log, seen); r.fresh {
-			es[seen].item = r.item
+			t.putItem(r.item)
 			seen++
 		}
-		words[r.entry*stride+1]++
+		t.words[r.entry*stride+1]++
 	}
-	for i := range es {
-		e := &es[i]
-		e.words = words[i*stride : (i+1)*stride : (i+1)*stride]
-		if plan.stride == 0 {
-			continue
-		}
-		b := s.entry(plan.stride, i)
-		e.words[0] = binary.LittleEndian.Uint64(b)
+	if plan.stride == 0 {
+		return
+	}
+	for i := range s.entries {
+		words, b := t.entry(i), s.entry(plan.stride, i)
+		words[0] = binary.LittleEndian.Uint64(b)
 		if plan.counts {
-			e.words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+			words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
 		}
 		for j := range plan.weights {
-			e.words[2+j] = binary.LittleEndian.Uint64(b[plan.weightsAt+8*j:])
+			words[2+j] = binary.LittleEndian.Uint64(b[plan.weightsAt+8*j:])
 		}
 	}
-	return es
 }
 
 // blockReservoir makes the reservoir of a sketch from the block, with room for so many

@@ -2,12 +2,14 @@ package sketches
 
 import (
 	"fmt"
+	"slices"
 )
 
 // hotEntry is an entry of a hot list outside of its table.
 type hotEntry struct {
 	hash, seen, counter, slack uint64
 	item                       []byte
+	slot                       int // while lists are united
 }
 
 // fewEntries is how many entries find room on the stack: a list of 256, with
@@ -36,7 +38,7 @@ func (h *HotList) entries(es []hotEntry) []hotEntry {
 	var few [4 * fewEntries]int32
 	for _, j := range h.slots(few[:]) {
 		c := &h.cold[j]
-		es = append(es, hotEntry{h.tags[j], h.seen[j], h.seen[j] + c.shift - h.purged, c.slack, h.item(int(j))})
+		es = append(es, hotEntry{hash: h.tags[j], seen: h.seen[j], counter: h.seen[j] + c.shift - h.purged, slack: c.slack, item: h.item(int(j))})
 	}
 	return es
 }
@@ -198,34 +200,6 @@ func nthLargest(xs []uint64, n int) uint64 {
 	return xs[k]
 }
 
-// hotListOf makes a list of an exact table, each item of which has its weight at
-// words[slot]: what a list is that got them all at once and was purged once at
-// the end, so that the heaviest keep exact counts whatever the order. What that
-// purge would drop is left out from the start.
-func hotListOf(size, slot int, es []tableEntryView) *HotList {
-	h := newHotList(size, minSlots)
-	if len(es) > h.limit() {
-		weights := make([]uint64, 0, len(es))
-		for i := range es {
-			if weight := es[i].words[slot]; weight > 0 {
-				weights = append(weights, weight)
-			}
-		}
-		if len(weights) > h.limit() {
-			h.offset = nthLargest(weights, size+1)
-		}
-	}
-	for i := range es {
-		if weight := es[i].words[slot]; weight > 0 {
-			h.total = saturatingAdd(h.total, weight)
-			if weight > h.offset {
-				h.put(&hotEntry{es[i].words[0], weight, weight - h.offset, 0, es[i].item})
-			}
-		}
-	}
-	return h
-}
-
 // toll says which entries close the epoch of a table whose door holds waiting
 // hashes: the size+1-waiting heaviest pay the rest of one unit of offset, each
 // one. The heaviest pay because they will not miss it: seen, which answers are made
@@ -287,11 +261,7 @@ func (h *HotList) Merge(other *HotList) error {
 func (h *HotList) merge(other *HotList) {
 	var few [fewEntries]hotEntry
 	theirs := other.entries(few[:0])
-	for i := range theirs {
-		if e := &theirs[i]; h.door.remove(e.hash) {
-			e.seen, e.counter = saturatingAdd(e.seen, 1), saturatingAdd(e.counter, 1)
-		}
-	}
+	h.takeIn(theirs)
 	var waiting []uint64
 	clash := false
 	other.door.all(func(x uint64) {
@@ -314,7 +284,7 @@ func (h *HotList) merge(other *HotList) {
 		offset = saturatingAdd(offset, 1)
 		waiting = nil
 	}
-	h.unite(theirs, other, offset)
+	h.unite(theirs, offset)
 	if clash {
 		h.evict(0)
 	}
@@ -349,23 +319,75 @@ func (h *HotList) seal() {
 	h.door.reset()
 }
 
-// unite adds the entries of another list whose offset is given.
-func (h *HotList) unite(theirs []hotEntry, other *HotList, offset uint64) {
-	mine := h.offset
-	var few [4 * fewEntries]int32
-	for _, j := range h.slots(few[:]) {
-		if other.find(h.tags[j]) < 0 {
-			h.cold[j].slack = saturatingAdd(h.cold[j].slack, offset)
+// mergeTable adds an exact table, each item of which has its weight at words[slot], as
+// the list that got its items all at once and was purged once at the end: the heaviest keep
+// exact counts whatever the order. What that purge would drop is left out from the start,
+// and the list itself is never made.
+func (h *HotList) mergeTable(t *table, slot int, scratch *tableScratch) {
+	nth, total, n := t.ranked(slot, h.size+1, scratch)
+	offset := uint64(0)
+	if n > h.limit() {
+		offset = nth
+	}
+	heavy := t.heavier(slot, offset, scratch)
+	theirs := slices.Grow(scratch.entries[:0], len(heavy))[:len(heavy)]
+	scratch.entries = theirs
+	for i := range heavy {
+		e := &heavy[i]
+		theirs[i] = hotEntry{hash: e.hash, seen: e.weight, counter: e.weight - offset, item: e.item}
+	}
+	h.takeIn(theirs)
+	h.unite(theirs, offset)
+	clear(heavy) // neither may keep the pane alive
+	clear(theirs)
+	h.total = saturatingAdd(h.total, total)
+	if h.n > h.limit() {
+		h.trim()
+	}
+}
+
+// takeIn gives entries of another list the occurrences of their items at the door.
+func (h *HotList) takeIn(theirs []hotEntry) {
+	if h.door.n == 0 {
+		return
+	}
+	for i := range theirs {
+		if e := &theirs[i]; h.door.remove(e.hash) {
+			e.seen, e.counter = saturatingAdd(e.seen, 1), saturatingAdd(e.counter, 1)
+		}
+	}
+}
+
+// unite adds the entries of another list whose offset is given, and changes them.
+func (h *HotList) unite(theirs []hotEntry, offset uint64) {
+	for i := range theirs {
+		e := &theirs[i]
+		if e.slot = h.find(e.hash); e.slot < 0 {
+			continue
+		}
+		counter := saturatingAdd(h.counter(e.slot), e.counter)
+		h.seen[e.slot] = saturatingAdd(h.seen[e.slot], e.seen)
+		c := &h.cold[e.slot]
+		c.shift = counter - h.seen[e.slot] + h.purged
+		e.slack = saturatingAdd(c.slack, e.slack)
+	}
+	// What the other list lacks can have lost its offset there; what it has, nothing
+	// beyond its slack.
+	if offset > 0 {
+		for j, t := range h.tags {
+			if t != 0 {
+				h.cold[j].slack = saturatingAdd(h.cold[j].slack, offset)
+			}
 		}
 	}
 	for i := range theirs {
-		e := &theirs[i]
-		if slot := h.find(e.hash); slot >= 0 {
-			counter := saturatingAdd(h.counter(slot), e.counter)
-			h.seen[slot] = saturatingAdd(h.seen[slot], e.seen)
-			h.cold[slot].shift = counter - h.seen[slot] + h.purged
-			h.cold[slot].slack = saturatingAdd(h.cold[slot].slack, e.slack)
-		} else {
+		if e := &theirs[i]; e.slot >= 0 {
+			h.cold[e.slot].slack = e.slack
+		}
+	}
+	mine := h.offset
+	for i := range theirs { // last, for the table may grow
+		if e := &theirs[i]; e.slot < 0 {
 			e.slack = saturatingAdd(e.slack, mine)
 			h.put(e)
 		}

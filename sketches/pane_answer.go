@@ -3,7 +3,6 @@ package sketches
 import (
 	"bytes"
 	"cmp"
-	"slices"
 )
 
 // Estimate is an answer with the interval that holds at the confidence asked for.
@@ -147,17 +146,27 @@ func (p *Pane) TopK(sketch, k int) (items []Counted, errorBound float64, exact b
 		}
 		return h.Top(k), float64(h.ErrorBound()), false
 	}
-	slot := 2 + p.layout.slots[sketch]
-	es := slices.DeleteFunc(p.entries(c), func(e tableEntryView) bool { return e.words[slot] == 0 })
-	es = leading(es, k, func(a, b *tableEntryView) int {
-		if a.words[slot] != b.words[slot] {
-			return cmp.Compare(b.words[slot], a.words[slot])
+	scratch := tableScratches.Get().(*tableScratch)
+	defer tableScratches.Put(scratch)
+	t := p.exactTable(c, scratch)
+	if t == nil || k <= 0 {
+		return []Counted{}, 0, true
+	}
+	slot, least := 2+p.layout.slots[sketch], uint64(0)
+	if nth, _, _ := t.ranked(slot, k, scratch); nth > 0 {
+		least = nth - 1
+	}
+	es := t.heavier(slot, least, scratch) // the k first, and others that weigh the same as the last
+	defer clear(es)                       // they must not keep the pane alive
+	es = leading(es, k, func(a, b *weighed) int {
+		if a.weight != b.weight {
+			return cmp.Compare(b.weight, a.weight)
 		}
 		return bytes.Compare(a.item, b.item)
 	})
 	items = make([]Counted, len(es))
 	for i := range items {
-		items[i] = Counted{bytes.Clone(es[i].item), es[i].words[0], exactly(float64(es[i].words[slot]))}
+		items[i] = Counted{bytes.Clone(es[i].item), es[i].hash, exactly(float64(es[i].weight))}
 	}
 	return items, 0, true
 }

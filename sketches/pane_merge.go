@@ -1,9 +1,6 @@
 package sketches
 
-import (
-	"fmt"
-	"sync"
-)
+import "fmt"
 
 // Merge adds the state of another partition's or key's pane, of the sketches
 // in which only; counts of events always. other is neither changed nor kept.
@@ -79,25 +76,22 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 	mine := &w.columns[c]
 	mine.trust = trustUnknown
 	if o.Column(c) {
-		scratch := viewScratch.Get().(*[]tableEntryView)
-		defer viewScratch.Put(scratch)
-		es := o.entriesIn(c, *scratch)
-		*scratch = es
-		defer clear(es) // it must not keep the pane alive
-		if mine.promoted {
-			w.absorb(l, which, es)
-			return nil
-		}
-		if mine.table == nil {
-			mine.table = newTable(plan)
-		}
-		mine.table.reserve(len(es))
-		for i := range es {
-			mine.table.add(&es[i])
-		}
-		// Only now, so that merging either way promotes the same table.
-		if !mine.table.fits() {
-			w.promote(l, c, which)
+		scratch := tableScratches.Get().(*tableScratch)
+		defer tableScratches.Put(scratch)
+		theirs := o.exactTable(c, scratch)
+		switch {
+		case theirs == nil:
+		case mine.promoted:
+			w.absorb(l, which, theirs, scratch)
+		default:
+			if mine.table == nil {
+				mine.table = newTable(plan)
+			}
+			mine.table.union(theirs)
+			// Only now, so that merging either way promotes the same table.
+			if !mine.table.fits() {
+				w.promote(l, c, which)
+			}
 		}
 		return nil
 	}
@@ -124,21 +118,13 @@ func (w *wide) mergeSketches(l *Layout, o *wide, which Set) error {
 	return nil
 }
 
-// viewScratch holds *[]tableEntryView for mergeColumn.
-var viewScratch = sync.Pool{New: func() any { return new([]tableEntryView) }}
-
-// entries returns the table of a column that is still exact; the items alias the pane.
-func (p *Pane) entries(c int) []tableEntryView { return p.entriesIn(c, nil) }
-
-// entriesIn is entries, in the room of es where that is enough.
-func (p *Pane) entriesIn(c int, es []tableEntryView) []tableEntryView {
-	if p.wide == nil {
-		return append(es[:0], p.blockEntries(c)...)
+// entries returns the table of a column that is still exact; the items alias the pane
+// or are copies.
+func (p *Pane) entries(c int) []tableEntryView {
+	if t := p.exactTable(c, new(tableScratch)); t != nil {
+		return t.entries()
 	}
-	if t := p.wide.columns[c].table; t != nil {
-		return t.entriesIn(es)
-	}
-	return es[:0]
+	return nil
 }
 
 // reservoir returns a sketch's sample, which the caller must not change.

@@ -31,24 +31,6 @@ var _ [math.MaxUint16 - tableEntries]struct{}
 
 func newTable(plan *columnPlan) *table { return &table{plan: plan} }
 
-// tableOf makes a table of the entries of distinct items, with room for as many more.
-func tableOf(plan *columnPlan, es []tableEntryView) *table {
-	t := newTable(plan)
-	t.reserve(2 * len(es))
-	if plan.items {
-		size := 0
-		for i := range es {
-			size += 1 + len(es[i].item)
-		}
-		t.items = make([]byte, 0, 2*size)
-	}
-	for i := range es {
-		copy(t.open(es[i].words[0]), es[i].words)
-		t.putItem(es[i].item)
-	}
-	return t
-}
-
 func (t *table) stride() int { return 2 + len(t.plan.weights) }
 
 func (t *table) len() int { return len(t.words) / t.stride() }
@@ -147,29 +129,6 @@ func (t *table) putItem(item []byte) {
 // fits tells whether the table may stay.
 func (t *table) fits() bool { return t.plan.fits(t.len(), t.bytes) }
 
-// reserve makes room for so many more entries, so that adding them does not grow it
-// again and again.
-func (t *table) reserve(entries int) {
-	t.words = slices.Grow(t.words, entries*t.stride())
-	if n := t.len() + entries; n > scanned && 2*n > len(t.index) {
-		t.reindex(2 * n)
-	}
-}
-
-// add counts an entry of another table of the same plan.
-func (t *table) add(e *tableEntryView) {
-	var words []uint64
-	if i := t.find(e.words[0]); i >= 0 {
-		words = t.entry(i)
-	} else {
-		words = t.open(e.words[0])
-		t.putItem(e.item)
-	}
-	for j := 1; j < len(words); j++ {
-		words[j] = saturatingAdd(words[j], e.words[j])
-	}
-}
-
 // tableEntryView is one entry with its item; it aliases the table.
 type tableEntryView struct {
 	words []uint64
@@ -177,11 +136,8 @@ type tableEntryView struct {
 }
 
 // entries returns all entries in order of arrival.
-func (t *table) entries() []tableEntryView { return t.entriesIn(nil) }
-
-// entriesIn is entries in the room of es, if there is enough.
-func (t *table) entriesIn(es []tableEntryView) []tableEntryView {
-	es = slices.Grow(es[:0], t.len())[:t.len()]
+func (t *table) entries() []tableEntryView {
+	es := make([]tableEntryView, t.len())
 	rest := t.items
 	for i := range es {
 		es[i].words = t.entry(i)
@@ -204,6 +160,19 @@ func sortEntries(es []tableEntryView) {
 }
 
 func (t *table) size() int { return 96 + 8*cap(t.words) + cap(t.items) + 2*cap(t.index) }
+
+// larger returns a copy with room for as much again.
+func (t *table) larger() *table {
+	c := &table{plan: t.plan, bytes: t.bytes}
+	c.words = append(make([]uint64, 0, 2*len(t.words)), t.words...)
+	if len(t.items) > 0 {
+		c.items = append(make([]byte, 0, 2*len(t.items)), t.items...)
+	}
+	if n := t.len(); n > scanned {
+		c.reindex(4 * n)
+	}
+	return c
+}
 
 func (t *table) clone() *table {
 	c := *t

@@ -2,9 +2,7 @@ package sketches
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"sync"
 )
 
 // state is what every sketch can do for the pane that holds it.
@@ -69,14 +67,19 @@ func (p *Pane) widen() {
 		return
 	}
 	w := &wide{columns: make([]wideColumn, len(p.layout.columns)), sketches: make([]state, len(p.layout.specs))}
+	scratch := tableScratches.Get().(*tableScratch)
+	defer tableScratches.Put(scratch)
 	for c := range w.columns {
 		plan := &p.layout.columns[c]
-		es := p.blockEntries(c)
-		if plan.tabled != 0 && len(es) > 0 {
-			w.columns[c].table = tableOf(plan, es)
+		o := p.exactTable(c, scratch)
+		if o == nil || o.len() == 0 {
+			continue
+		}
+		if plan.tabled != 0 {
+			w.columns[c].table = o.larger()
 		}
 		for i := range p.layout.specs {
-			if plan.samples.Has(i) && len(es) > 0 {
+			if plan.samples.Has(i) {
 				w.sketches[i] = p.blockReservoir(i, 2)
 			}
 		}
@@ -88,42 +91,23 @@ func (p *Pane) widen() {
 	p.block = blockOf(b)
 }
 
-// growsBloom tells whether so many items might fill the first filter of one of the
-// Bloom filters in which.
-func (l *Layout) growsBloom(which Set, items int) bool {
-	for i := range l.specs {
-		if which.Has(i) && l.specs[i].Kind == KindBloom && !l.blooms[i].surelyHolds(items) {
-			return true
-		}
-	}
-	return false
-}
-
 // promote turns a column's table into the sketches in which.
 func (w *wide) promote(l *Layout, c int, which Set) {
 	t := w.columns[c].table
 	w.columns[c] = wideColumn{promoted: true}
-	if t != nil {
-		es := t.entries()
-		if l.growsBloom(which, len(es)) {
-			sortEntries(es) // once a Bloom filter grows, order shows in it
-		}
-		w.absorb(l, which, es)
+	if t == nil {
+		return
 	}
+	scratch := tableScratches.Get().(*tableScratch)
+	defer tableScratches.Put(scratch)
+	w.absorb(l, which, t, scratch)
 }
 
-// absorb adds the entries of a table to sketches of its column. Only a Bloom
-// filter that grows depends on their order, and so a table that is absorbed into
-// sketches that exist is taken as it stands: sorting would cost several times as
-// much as all the rest.
-func (w *wide) absorb(l *Layout, which Set, es []tableEntryView) {
-	scratch := hashScratch.Get().(*[]uint64)
-	defer hashScratch.Put(scratch)
-	hashes := slices.Grow((*scratch)[:0], len(es))[:len(es)]
-	*scratch = hashes
-	for i := range es {
-		hashes[i] = es[i].words[0]
-	}
+// absorb adds the entries of a table to sketches of its column. Only a Bloom filter that
+// grows depends on their order: a new one that might gets them by their hashes, so that it
+// does not show in what order they came, and one that there is as they stand, for to sort
+// them would cost several times as much as all the rest.
+func (w *wide) absorb(l *Layout, which Set, t *table, scratch *tableScratch) {
 	for i := range l.specs {
 		if !which.Has(i) {
 			continue
@@ -131,23 +115,20 @@ func (w *wide) absorb(l *Layout, which Set, es []tableEntryView) {
 		slot := 2 + l.slots[i] // 1: the count
 		switch l.specs[i].Kind {
 		case KindHLL:
-			need[*HyperLogLog](w, l, i).AddHashes(hashes)
+			need[*HyperLogLog](w, l, i).AddHashes(t.hashesOf(scratch))
 		case KindBloom:
+			hashes := t.hashesOf(scratch)
+			if w.sketches[i] == nil && !l.blooms[i].surelyHolds(len(hashes)) {
+				slices.Sort(hashes)
+			}
 			need[*Bloom](w, l, i).AddHashes(hashes)
 		case KindCountMin:
-			weights := make([]int64, len(es))
-			for j := range es {
-				weights[j] = int64(min(es[j].words[slot], math.MaxInt64))
-			}
-			need[*CountMin](w, l, i).AddHashes(hashes, weights)
+			need[*CountMin](w, l, i).AddHashes(t.hashesOf(scratch), t.weightsOf(slot, scratch))
 		case KindHotList:
-			need[*HotList](w, l, i).merge(hotListOf(l.specs[i].Size, slot, es))
+			need[*HotList](w, l, i).mergeTable(t, slot, scratch)
 		}
 	}
 }
-
-// hashScratch holds *[]uint64 for absorb: a question may absorb hundreds of tables.
-var hashScratch = sync.Pool{New: func() any { return new([]uint64) }}
 
 // apply counts the rows of a column from row first on.
 func (w *wide) apply(l *Layout, column int, r *Rows, first int) {
