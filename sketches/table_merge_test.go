@@ -158,3 +158,30 @@ func TestHotListTakesInATable(t *testing.T) {
 		}
 	}
 }
+
+// Whatever panes there are, to touch them changes none.
+func TestTouchOnlyReads(t *testing.T) {
+	l := mustLayout(t, sixSpecs(-1))
+	var panes []*Pane
+	for i, n := range []int{0, 1, 20, 300, 5000} {
+		p := l.NewPane()
+		p.Apply(rowsOf(sketchtest.Streams(n, 30, uint64(i))[0].Events))
+		panes = append(panes, p, nil)
+	}
+	for range 3 {
+		before := make([][]byte, len(panes))
+		for i, p := range panes {
+			if p != nil {
+				before[i] = p.AppendBinary(nil)
+			}
+		}
+		Touch(panes, l.All())
+		for i, p := range panes {
+			if p != nil && !bytes.Equal(p.AppendBinary(nil), before[i]) {
+				t.Fatalf("pane %d changed", i)
+			}
+		}
+		panes = append(panes, panes...)
+	}
+	Touch(nil, l.All())
+}

@@ -24,6 +24,9 @@ func (s *Shard) Panes(key []byte, span Span, fn func(key []byte, from, to int64,
 // Visitor is what Read calls. A nil function is not called. They must not keep or
 // change key and pane.
 type Visitor struct {
+	// Sketches are those that Pane is going to merge, if any: a hint by which panes are
+	// fetched from memory before they are needed.
+	Sketches sketches.Set
 	// Pane is called for panes of events that were applied in full.
 	Pane func(key []byte, from, to int64, p *sketches.Pane) error
 	// Provisional is called for panes of events that were only sampled, after all
@@ -60,7 +63,7 @@ func (s *Shard) Read(key []byte, span Span, visit Visitor) (Position, error) {
 	position.Deferred = s.deferred(from, to)
 	position.LostHere = s.tally.lost + s.ledger.LostIn(from, to)
 	if visit.Pane != nil {
-		if err := s.visitPanes(&position, key, span, from, to, visit.Pane); err != nil {
+		if err := s.visitPanes(&position, key, span, from, to, visit); err != nil {
 			return position, err
 		}
 	}
@@ -72,14 +75,14 @@ func (s *Shard) Read(key []byte, span Span, visit Visitor) (Position, error) {
 	return position, nil
 }
 
-// visitPanes calls fn for the base panes of a key (nil: of all) in [from, to).
-func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to int64, fn func(key []byte, from, to int64, p *sketches.Pane) error) error {
+// visitPanes calls visit.Pane for the base panes of a key (nil: of all) in [from, to).
+func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to int64, visit Visitor) error {
 	counted := s.view.counted()
 	order := s.order
 	if !counted && from != math.MinInt64 {
 		order = s.from(from)
 	}
-	for _, sp := range order {
+	for i, sp := range order {
 		if !counted && sp.id.width > 0 && sp.id.start >= to {
 			break
 		}
@@ -94,7 +97,7 @@ func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to i
 					return nil
 				}
 			}
-			return fn(key, first, end, p)
+			return visit.Pane(key, first, end, p)
 		}
 		if key == nil {
 			position.Overflow = position.Overflow || sp.overflow
@@ -102,6 +105,9 @@ func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to i
 				return err
 			}
 			continue
+		}
+		if i%sketches.TouchedTogether == 0 && visit.Sketches != 0 {
+			fetch(order[i:], key, visit.Sketches)
 		}
 		p, err := s.lookUp(sp, key)
 		if err != nil {
@@ -125,6 +131,18 @@ func (s *Shard) visitPanes(position *Position, key []byte, span Span, from, to i
 		}
 	}
 	return nil
+}
+
+// fetch brings a key's panes in the first few of some spans from memory.
+func fetch(spans []*span, key []byte, which sketches.Set) {
+	var panes [sketches.TouchedTogether]*sketches.Pane
+	hash := keyHash(key)
+	for i, sp := range spans[:min(len(spans), len(panes))] {
+		if c := sp.cells.find(hash, text(key)); c != nil {
+			panes[i] = c.pane
+		}
+	}
+	sketches.Touch(panes[:], which)
 }
 
 // reach is the event time that a span covers.
