@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // This file encodes whole numbers: event times and the Int values of a column.
@@ -28,19 +29,27 @@ func appendInts[T whole](dst []byte, values []T) []byte {
 		last = v
 	}
 	if plain <= delta {
-		dst = append(dst, intsPlain)
+		dst = append(slices.Grow(dst, 1+plain), intsPlain)
 		for _, v := range values {
-			dst = binary.AppendUvarint(dst, zigzag(int64(v)))
+			dst = appendVarint(dst, zigzag(int64(v)))
 		}
 		return dst
 	}
-	dst = append(dst, intsDelta)
+	dst = append(slices.Grow(dst, 1+delta), intsDelta)
 	last = 0
 	for _, v := range values {
-		dst = binary.AppendUvarint(dst, zigzag(int64(v-last)))
+		dst = appendVarint(dst, zigzag(int64(v-last)))
 		last = v
 	}
 	return dst
+}
+
+// appendVarint is binary.AppendUvarint, with the case of one byte inline.
+func appendVarint(dst []byte, u uint64) []byte {
+	if u < 0x80 {
+		return append(dst, byte(u))
+	}
+	return binary.AppendUvarint(dst, u)
 }
 
 // decodeInts fills values from a section that appendInts wrote. It returns what is wrong, "" if nothing.

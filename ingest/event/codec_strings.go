@@ -24,14 +24,23 @@ const (
 	firstCheck = 512     // strings after which repetition is judged first
 )
 
-// tableSeed is of the hashes by which strings are found while a dictionary is made. The
-// dictionary does not depend on them, and a sender cannot choose strings that collide.
-var tableSeed = maphash.MakeSeed()
+// tableSeed and tableKeys are of the hashes by which strings are found while a dictionary is
+// made. The dictionary does not depend on them, and a sender cannot choose strings that collide.
+var (
+	tableSeed = maphash.MakeSeed()
+	tableKeys = [2]uint64{maphash.String(tableSeed, "first"), maphash.String(tableSeed, "second")}
+)
+
+// codeBits are the bits of a slot of the table that hold a code + 1; those above are of the
+// hash, whose lower ones say which slot comes first.
+const (
+	codeBits = 17
+	codeMask = 1<<codeBits - 1
+)
 
 // stringWriter encodes string columns; its memory serves one column after another.
 type stringWriter struct {
-	table   []uint32 // code+1 by hash, open addressing; 0 is free
-	hashes  []uint64 // by code, for the table alone
+	table   []uint64 // hash and code, open addressing; 0 is free
 	entries []uint64 // by code: the Bits of the first string that is equal
 	codes   []uint16 // by string
 }
@@ -78,41 +87,24 @@ func (c *Column) appendPlain(dst []byte) []byte {
 
 // build makes the dictionary; false when it was given up.
 func (w *stringWriter) build(c *Column, n int) bool {
-	size := 1 << bits.Len(uint(2*min(n, maxEntries)))
+	size := 1 << bits.Len(uint(2*min(n, maxEntries)-1)) // at most half of the table gets used
 	w.table = slices.Grow(w.table[:0], size)[:size]
 	clear(w.table)
-	w.hashes, w.entries, w.codes = w.hashes[:0], w.entries[:0], w.codes[:0]
-	mask := uint64(size - 1)
-	check := firstCheck
-	last, code := uint64(math.MaxUint64), uint32(0)
+	w.codes, w.entries = slices.Grow(w.codes[:0], n)[:n], w.entries[:0]
+	at, check := 0, firstCheck
+	last, code := uint64(math.MaxUint64), 0
 	for row, kind := range c.Kinds {
 		if kind != String {
 			continue
 		}
-		ref := c.Bits[row]
-		if ref != last {
-			hash := maphash.Bytes(tableSeed, c.text(ref))
-			slot := hash & mask
-			for {
-				code = w.table[slot]
-				if code == 0 {
-					if len(w.entries) == maxEntries {
-						return false
-					}
-					w.hashes, w.entries = append(w.hashes, hash), append(w.entries, ref)
-					code = uint32(len(w.entries))
-					w.table[slot] = code
-					break
-				}
-				if w.hashes[code-1] == hash && c.same(w.entries[code-1], ref) {
-					break
-				}
-				slot = (slot + 1) & mask
+		if ref := c.Bits[row]; ref != last {
+			if code = w.code(c, ref); code == maxEntries {
+				return false
 			}
 			last = ref
 		}
-		w.codes = append(w.codes, uint16(code-1))
-		if len(w.codes) == check {
+		w.codes[at] = uint16(code)
+		if at++; at == check {
 			if 4*len(w.entries) > 3*check {
 				return false
 			}
@@ -122,16 +114,64 @@ func (w *stringWriter) build(c *Column, n int) bool {
 	return true
 }
 
+// code returns the code of a string, which becomes an entry if it is none; maxEntries when
+// there are too many.
+func (w *stringWriter) code(c *Column, ref uint64) int {
+	hash := c.tableHash(ref)
+	mask := uint64(len(w.table) - 1)
+	for at := hash & mask; ; at = (at + 1) & mask {
+		slot := w.table[at]
+		if slot == 0 {
+			code := len(w.entries)
+			if code < maxEntries {
+				w.entries = append(w.entries, ref)
+				w.table[at] = hash&^codeMask | uint64(code+1)
+			}
+			return code
+		}
+		if code := int(slot&codeMask) - 1; (slot^hash)>>codeBits == 0 && c.same(w.entries[code], ref) {
+			return code
+		}
+	}
+}
+
+// tableHash is the hash of a string of the column for the table.
+func (c *Column) tableHash(ref uint64) uint64 {
+	from, at, n := c.Bytes, int(ref>>32), uint(uint32(ref))
+	if n > 16 {
+		return maphash.Bytes(tableSeed, c.text(ref))
+	}
+	var last [16]byte
+	if at > len(from)-16 { // to be read as two whole words, as all others are
+		copy(last[:], c.text(ref))
+		from, at = last[:], 0
+	}
+	first, second := word(from, at), uint64(0)
+	if n <= 8 {
+		first <<= 64 - 8*n
+	} else {
+		second = word(from, at+8) << (128 - 8*n)
+	}
+	high, low := bits.Mul64(first^tableKeys[0], second^tableKeys[1]^uint64(n))
+	return high ^ low
+}
+
 // same says whether two strings of the column are equal.
 func (c *Column) same(a, b uint64) bool {
 	if uint32(a) != uint32(b) {
 		return false
 	}
-	// Fast path, without a call: at most eight bytes, which are not the last of the column.
-	if n, i, j := uint(uint32(a)), int(a>>32), int(b>>32); n <= 8 && max(i, j) <= len(c.Bytes)-8 {
-		return (word(c.Bytes, i)^word(c.Bytes, j))<<(64-8*n) == 0
+	// Fast path, without a call: at most sixteen bytes, which are not the last of the column.
+	n, i, j := uint(uint32(a)), int(a>>32), int(b>>32)
+	if n > 16 || max(i, j) > len(c.Bytes)-16 {
+		return bytes.Equal(c.text(a), c.text(b))
 	}
-	return bytes.Equal(c.text(a), c.text(b))
+	first := word(c.Bytes, i) ^ word(c.Bytes, j)
+	if n <= 8 {
+		return first<<(64-8*n) == 0
+	}
+	second := word(c.Bytes, i+8) ^ word(c.Bytes, j+8)
+	return first|second<<(128-8*n) == 0
 }
 
 // codeWidth returns the bytes of a code.
@@ -159,9 +199,13 @@ func (w *stringWriter) size(c *Column) int {
 func plainSize(c *Column) int {
 	n := 0
 	for row, kind := range c.Kinds {
-		if kind == String {
-			length := c.Bits[row] & math.MaxUint32
-			n += varintSize(length) + int(length)
+		if kind != String {
+			continue
+		}
+		length := c.Bits[row] & math.MaxUint32
+		n += int(length) + 1
+		if length >= 0x80 {
+			n += varintSize(length) - 1
 		}
 	}
 	return n

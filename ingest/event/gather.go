@@ -44,6 +44,10 @@ func grownTo[T any](s []T, n, all int) []T {
 	if n <= cap(s)-len(s) {
 		return s
 	}
+	if len(s) == 0 {
+		// slices.Grow would write zeros over memory that the kernel has just cleared.
+		return make([]T, 0, max(n, all))
+	}
 	return slices.Grow(s, max(n, all-len(s)))
 }
 
@@ -81,9 +85,7 @@ func (c *Column) growText(n int, more float64) {
 	if uint64(have)+uint64(n) > math.MaxUint32 {
 		panic("event: more than 4 GiB of text in column " + c.Name)
 	}
-	if n > cap(c.Bytes)-have {
-		c.Bytes = slices.Grow(c.Bytes, max(n, min(int(more*float64(have+n)), math.MaxUint32)-have))
-	}
+	c.Bytes = grownTo(c.Bytes, n, min(int(more*float64(have+n)), math.MaxUint32))
 }
 
 // gatherText copies the texts of which bits hold the references in another column, and
