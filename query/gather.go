@@ -78,6 +78,7 @@ func (p *plan) read(ctx context.Context, fresh bool) (*gathered, error) {
 	// A decay by factor joins the panes of one key and partition end to end and
 	// then adds partitions and keys; every other sketch merges in any order.
 	chained := p.sketch >= 0 && l.Specs()[p.sketch].Kind == sketches.KindDecay && l.Specs()[p.sketch].HalfLife == 0
+	seen := !fresh && p.question.Question == Contains && p.key != nil && p.view.HasOnePane(p.key)
 	panes := 0
 	take := func(from, to int64, pane *sketches.Pane) (taken bool, err error) {
 		if panes++; panes%panesBetweenChecks == 0 && ctx.Err() != nil {
@@ -94,9 +95,12 @@ func (p *plan) read(ctx context.Context, fresh bool) (*gathered, error) {
 			return nil, err
 		}
 		var err error
-		if chained {
+		switch {
+		case chained:
 			err = p.readChained(g, shard, take)
-		} else {
+		case seen:
+			err = p.readSeen(g, shard, take)
+		default:
 			err = p.readMerged(g, shard, take, fresh)
 		}
 		if err != nil {
@@ -111,19 +115,44 @@ type taking func(from, to int64, pane *sketches.Pane) (taken bool, err error)
 
 // readMerged adds a partition whose panes merge in any order.
 func (p *plan) readMerged(g *gathered, shard *view.Shard, take taking, fresh bool) error {
-	merged, position, err := p.readShard(shard, view.Visitor{
-		Provisional: func(_ []byte, from, to int64, pane *sketches.Provisional) error {
-			if taken, err := take(from, to, pane.ByPosition); !taken {
-				return err
-			}
-			return g.mixture.MergeProvisional(pane, p.which)
-		},
-	}, take, fresh)
+	merged, position, err := p.readShard(shard, view.Visitor{Provisional: p.sampled(g, take)}, take, fresh)
 	if err != nil {
 		return err
 	}
 	g.add(position)
 	return g.mixture.Adopt(merged, p.which)
+}
+
+// sampled adds provisional panes.
+func (p *plan) sampled(g *gathered, take taking) func([]byte, int64, int64, *sketches.Provisional) error {
+	return func(_ []byte, from, to int64, pane *sketches.Provisional) error {
+		if taken, err := take(from, to, pane.ByPosition); !taken {
+			return err
+		}
+		return g.mixture.MergeProvisional(pane, p.which)
+	}
+}
+
+// readSeen adds a partition to a question whether items were seen by a key that has one
+// pane in all: it is looked into where it is, and not copied. When there turn out to
+// be two, they have to be merged.
+func (p *plan) readSeen(g *gathered, shard *view.Shard, take taking) error {
+	position, err := shard.Read(p.key, p.span, view.Visitor{
+		Pane: func(_ []byte, from, to int64, pane *sketches.Pane) error {
+			if taken, err := take(from, to, pane); !taken {
+				return err
+			}
+			if g.pane().Events() > 0 {
+				return errChanged
+			}
+			return g.mixture.MergeSeen(pane, p.sketch, p.hashes())
+		},
+		Provisional: p.sampled(g, take),
+	})
+	if err == nil {
+		g.add(position)
+	}
+	return err
 }
 
 // readChained adds a partition of a decay by factor. Such views do not sample.

@@ -32,6 +32,15 @@ type item struct {
 	hash  uint64
 }
 
+// hashes are those of the items.
+func (p *plan) hashes() []uint64 {
+	hashes := make([]uint64, len(p.items))
+	for i := range p.items {
+		hashes[i] = p.items[i].hash
+	}
+	return hashes
+}
+
 func (e *Engine) plan(q Question) (*plan, error) {
 	v, err := e.views.Get(q.View)
 	if err != nil {

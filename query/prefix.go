@@ -106,8 +106,8 @@ func (p *prefixes) remove(k prefixKey) {
 	p.lru.Remove(k)
 }
 
-// errChanged is a prefix whose panes are not what they were.
-var errChanged = errors.New("query: remembered panes have changed")
+// errChanged is panes that are not what they were: those of a prefix, or the one of a key.
+var errChanged = errors.New("query: panes have changed")
 
 // fold merges the panes of one partition in order.
 type fold struct {

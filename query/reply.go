@@ -187,11 +187,7 @@ func (p *plan) frequency(a *Answer, g *gathered) error {
 
 // contains answers no only when nothing that was left out could be the item.
 func (p *plan) contains(a *Answer, g *gathered) error {
-	hashes := make([]uint64, len(p.items))
-	for i := range p.items {
-		hashes[i] = p.items[i].hash
-	}
-	found, rate := g.mixture.ContainsAll(p.sketch, hashes)
+	found, rate := g.mixture.ContainsAll(p.sketch, p.hashes())
 	items := make([]Item, len(p.items))
 	a.Exact = g.deferred == 0 && g.unread == 0 && rate == 0
 	for i, it := range p.items {

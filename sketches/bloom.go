@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/bits-and-blooms/bitset"
@@ -41,6 +42,7 @@ type bloomFilter struct {
 	ones  int          // bits set when last counted; exact while spare is 0
 	spare int          // items that can surely be added before ones must be counted again
 	stale bool         // bits were set since ones was counted
+	rated uint64       // see rate
 }
 
 // NewBloom returns an empty filter.
@@ -90,7 +92,7 @@ func (b *Bloom) AddHashes(hashes []uint64) {
 			f.addAny(hashes[:n])
 		}
 		f.spare -= n
-		f.stale = true
+		f.stale, f.rated = true, 0
 		hashes = hashes[n:]
 	}
 }
@@ -203,6 +205,7 @@ func (b *Bloom) earlierContain(h uint64) bool {
 // the last is at its limit, and returns the hashes left over for that one.
 func (b *Bloom) addNearLimit(hashes []uint64) []uint64 {
 	f := &b.filters[len(b.filters)-1]
+	f.rated = 0
 	for i, h := range hashes {
 		if h == 0 || b.Contains(h) {
 			continue
@@ -316,25 +319,52 @@ func (b *Bloom) FalsePositiveRate() float64 {
 	return -math.Expm1(sum)
 }
 
-// rate is the mean over all blocks, first words and bits.
+// rate is the mean over all blocks, first words and bits. To reckon it reads all bits, so
+// that it is remembered until one is set; several readers may do so at once, and all find
+// the same. A sign that no rate has tells it from none.
 func (f *bloomFilter) rate() float64 {
+	const known = 1 << 63
+	if rated := atomic.LoadUint64(&f.rated); rated != 0 {
+		return math.Float64frombits(rated &^ known)
+	}
 	sum := 0.0
-	for i := range f.lines {
+	if f.hashes == bloomWords {
+		sum = rateOfEight(f.lines)
+	} else {
+		sum = rateOfAny(f.lines, f.hashes)
+	}
+	rate := sum / float64(f.blocks)
+	atomic.StoreUint64(&f.rated, math.Float64bits(rate)|known)
+	return rate
+}
+
+// rateOfEight is the sum of the rates of blocks in which an item sets a bit of each word:
+// of the products of their words' shares. A product of eight counts of bits is a whole
+// number of at most 48 bits.
+func rateOfEight(lines []bloomBlock) (sum float64) {
+	for i := range lines {
+		w := &lines[i]
+		a, b := bits.OnesCount64(w[0])*bits.OnesCount64(w[1]), bits.OnesCount64(w[2])*bits.OnesCount64(w[3])
+		c, d := bits.OnesCount64(w[4])*bits.OnesCount64(w[5]), bits.OnesCount64(w[6])*bits.OnesCount64(w[7])
+		sum += float64(uint64(a)*uint64(b)*uint64(c)*uint64(d)) / (1 << 48)
+	}
+	return sum
+}
+
+// rateOfAny is the same for any number of bits an item.
+func rateOfAny(lines []bloomBlock, hashes int) (sum float64) {
+	for i := range lines {
 		var fill [bloomWords]float64
 		empty := true
-		for j, x := range &f.lines[i] {
+		for j, x := range &lines[i] {
 			fill[j] = float64(bits.OnesCount64(x)) / 64
 			empty = empty && x == 0
 		}
-		switch {
-		case empty:
-		case f.hashes == bloomWords:
-			sum += fill[0] * fill[1] * fill[2] * fill[3] * fill[4] * fill[5] * fill[6] * fill[7]
-		default:
-			sum += rotatedRate(&fill, f.hashes)
+		if !empty {
+			sum += rotatedRate(&fill, hashes)
 		}
 	}
-	return sum / float64(f.blocks)
+	return sum
 }
 
 // rotatedRate is the mean over the word that an item begins with.
@@ -366,13 +396,13 @@ func (b *Bloom) Merge(other *Bloom) error {
 		}
 		f := &b.filters[i]
 		f.set.InPlaceUnion(from.set)
-		f.spare, f.stale = 0, true
+		f.spare, f.stale, f.rated = 0, true, 0
 	}
 	return nil
 }
 
 func (f *bloomFilter) clone() bloomFilter {
-	c := *f
+	c := bloomFilter{bloomLevel: f.bloomLevel, ones: f.ones, spare: f.spare, stale: f.stale, rated: atomic.LoadUint64(&f.rated)}
 	c.hold(slices.Clone(f.lines))
 	return c
 }

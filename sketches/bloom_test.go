@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -110,6 +112,61 @@ func TestBloomModel(t *testing.T) {
 		}
 		if measured := measuredRate(b, 100_000); math.Abs(measured-fill) > 5*math.Sqrt(fill/100_000)+fill/50 {
 			t.Errorf("%d hashes: measured rate %v, %v by the bits set", hashes, measured, fill)
+		}
+	}
+}
+
+// The rate that is remembered is that of the bits, by the words' shares of bits set, after
+// whatever may set one, and however many ask for it at once.
+func TestBloomRateIsThatOfTheBits(t *testing.T) {
+	dumb := func(b *Bloom) float64 {
+		none := 0.0 // the logarithm of the chance that no filter errs
+		for i := range b.filters {
+			f, sum := &b.filters[i], 0.0
+			for _, line := range f.lines {
+				for start := range bloomWords {
+					product := 1.0
+					for k := range f.hashes {
+						product *= float64(bits.OnesCount64(line[(start+k)%bloomWords])) / 64
+					}
+					sum += product / bloomWords
+				}
+			}
+			none += math.Log1p(-sum / float64(f.blocks))
+		}
+		return -math.Expm1(none)
+	}
+	r := rand.New(rand.NewPCG(8, 8))
+	for _, p := range []*BloomParameters{bloomSized(t, 300, 0.01), bloomExact(t, 4096, 8), bloomExact(t, 8192, 5), bloomExact(t, 4096, 13)} {
+		b := NewBloom(p)
+		for round := range 200 {
+			switch r.IntN(5) {
+			case 0:
+				other := NewBloom(p)
+				other.AddHashes(randomHashes(r.Uint64(), r.IntN(60)))
+				if err := b.Merge(other); err != nil {
+					t.Fatal(err)
+				}
+			case 1:
+				b = b.Clone()
+			case 2:
+				var err error
+				if b, _, err = DecodeBloom(b.AppendBinary(nil), p); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				b.AddHashes(randomHashes(r.Uint64(), r.IntN(30)))
+			}
+			want := dumb(b)
+			var group sync.WaitGroup
+			for range 3 {
+				group.Go(func() {
+					if got := b.FalsePositiveRate(); math.Abs(got-want) > 1e-12*want {
+						t.Errorf("round %d of %v: a rate of %v, want %v", round, p, got, want)
+					}
+				})
+			}
+			group.Wait()
 		}
 	}
 }
@@ -465,6 +522,7 @@ func BenchmarkBloomFalsePositiveRate(b *testing.B) {
 	f.AddHashes(randomHashes(1, 1<<19))
 	b.ReportAllocs()
 	for b.Loop() {
+		f.filters[0].rated = 0 // as when a bit was set since
 		f.FalsePositiveRate()
 	}
 }

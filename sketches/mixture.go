@@ -25,6 +25,7 @@ type Mixture struct {
 	strata  []*stratum // by rising rate, the coarsest last
 	unknown uint64     // events of which nothing is known, at most
 	hints   *Provisional
+	seen    *seen // of the base; nil: ask it
 }
 
 // stratum is all that was sampled at one rate.

@@ -33,7 +33,7 @@ func (m *Mixture) Contains(sketch int, hash uint64) (answer Membership, falsePos
 // ContainsAll is Contains for many items, with one false positive rate for all.
 func (m *Mixture) ContainsAll(sketch int, hashes []uint64) (answers []Membership, falsePositiveRate float64) {
 	answers = make([]Membership, len(hashes))
-	found, falsePositiveRate := m.base.ContainsAll(sketch, hashes)
+	found, falsePositiveRate := m.containsInBase(sketch, hashes)
 	for i, yes := range found {
 		if yes {
 			answers[i] = Maybe
@@ -89,4 +89,29 @@ func (m *Mixture) containsIn(s *stratum, sketch int, hashes []uint64, answers []
 		}
 	}
 	return rate
+}
+
+// seen is what the base would answer about some items.
+type seen struct {
+	maybe             []bool
+	falsePositiveRate float64
+}
+
+// MergeSeen adds a pane to an empty base of which nothing will be asked but its events
+// and ContainsAll of the very same sketch and hashes. Nothing of the filter is copied:
+// that of a key with many items is a megabyte, of which an item has one line.
+func (m *Mixture) MergeSeen(p *Pane, sketch int, hashes []uint64) error {
+	if err := m.base.Merge(p, 0); err != nil {
+		return err
+	}
+	maybe, rate := p.ContainsAll(sketch, hashes)
+	m.seen = &seen{maybe, rate}
+	return nil
+}
+
+func (m *Mixture) containsInBase(sketch int, hashes []uint64) (maybe []bool, falsePositiveRate float64) {
+	if m.seen != nil {
+		return m.seen.maybe, m.seen.falsePositiveRate
+	}
+	return m.base.ContainsAll(sketch, hashes)
 }

@@ -2,6 +2,7 @@ package sketches
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -312,4 +313,50 @@ func noteTop(t testing.TB, seen coverages, m *Mixture, sketch int, truth map[uin
 		}
 	}
 	seen.note("unlisted of "+name, Estimate{High: bound}, float64(heaviest))
+}
+
+// What is seen of a pane where it is, is what is seen of the mixture that took it in,
+// with strata and without.
+func TestMixtureSeesWhatItWouldMerge(t *testing.T) {
+	l := mustLayout(t, mixtureSpecs(false))
+	for _, n := range []int{0, 3, 40, 300, 9000} {
+		events := sketchtest.Streams(n, 40, 9)[0].Events
+		p := l.NewPane()
+		p.Apply(rowsOf(events))
+		hashes := []uint64{0}
+		for i := range 500 {
+			hash, _ := sketchtest.Item(i)
+			hashes = append(hashes, hash)
+		}
+		for rate := range 3 {
+			merged, seen := l.NewMixture(), l.NewMixture()
+			for i, m := range []*Mixture{merged, seen} {
+				var err error
+				if i == 0 {
+					err = m.Merge(p, Only(atSeen))
+				} else {
+					err = m.MergeSeen(p, atSeen, hashes)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rate > 0 {
+					sampled := l.NewProvisional(rate)
+					sampled.Apply(rowsOf(sketchtest.Streams(200, 40, 3)[2].Events))
+					if err := m.MergeProvisional(sampled, Only(atSeen)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			wanted, wantedRate := merged.ContainsAll(atSeen, hashes)
+			got, gotRate := seen.ContainsAll(atSeen, hashes)
+			if !slices.Equal(got, wanted) || gotRate != wantedRate || seen.Base().Events() != merged.Base().Events() {
+				t.Errorf("%d events, rate %d: %v at %v, want %v at %v", n, rate, got, gotRate, wanted, wantedRate)
+			}
+		}
+	}
+	other := mustLayout(t, sixSpecs(-1)).NewPane()
+	if err := l.NewMixture().MergeSeen(other, atSeen, nil); !errors.Is(err, ErrMismatch) {
+		t.Errorf("a pane of another layout: %v", err)
+	}
 }

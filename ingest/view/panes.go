@@ -176,6 +176,40 @@ func (s *Shard) lookUp(sp *span, key []byte) (*sketches.Pane, error) {
 	return s.stored(sp, key)
 }
 
+// HasOnePane tells whether a key has a single pane, as far as is known without reading the
+// store, so that a question about it has nothing to merge. That may change at any moment.
+func (v *View) HasOnePane(key []byte) bool {
+	n, hash := 0, keyHash(key)
+	for _, s := range v.Partitions() {
+		if n += s.panesOf(hash, key); n > 1 {
+			return false
+		}
+	}
+	return n == 1
+}
+
+// panesOf is how many panes a key has, or several where that is not known, or is not
+// looked for in many spans.
+func (s *Shard) panesOf(hash uint64, key []byte) (n int) {
+	const several, few = 2, 8
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.order) > few {
+		return several
+	}
+	for _, sp := range s.order {
+		if sp.cells.find(hash, text(key)) != nil {
+			n++
+		} else if !sp.complete() {
+			return several
+		}
+		if n == several {
+			break
+		}
+	}
+	return n
+}
+
 // shared tells whether a key may have events in a span's overflow pane. A key
 // with a pane of its own has not, but for a span that finer ones were rolled up
 // into: in some of those the key may have had a pane, in others not. And where

@@ -71,6 +71,26 @@ func TestPanesOfTime(t *testing.T) {
 	}
 }
 
+func TestHasOnePane(t *testing.T) {
+	n, v := single(t, `{"stream": "s", "by": ["k"], "pane": "1m"}`)
+	n.streams.append("s", 0, append(at("a", 0, 1), at("b", 1, 1.5)...))
+	n.settle("s")
+	for name, want := range map[string]bool{"a": false, "b": true, "c": false} {
+		if got := v.HasOnePane(key(name)); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	var minutes []float64
+	for i := range 20 {
+		minutes = append(minutes, float64(i))
+	}
+	n.streams.append("s", 0, at("d", minutes...))
+	n.settle("s")
+	if v.HasOnePane(key("b")) {
+		t.Error("a key is looked for in many spans")
+	}
+}
+
 func key(values ...any) []byte {
 	var vs []event.Value
 	for _, v := range values {
