@@ -195,7 +195,9 @@ func (p *plan) readShard(shard *view.Shard, visit view.Visitor, take taking, fre
 			f.known = nil
 		}
 	}
-	visit.Sketches = p.which
+	if f.known == nil { // else most panes are only counted
+		visit.Sketches = p.which
+	}
 	visit.Pane = func(_ []byte, from, to int64, pane *sketches.Pane) error {
 		taken, err := take(from, to, pane)
 		if !taken {
