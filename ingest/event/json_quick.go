@@ -9,16 +9,57 @@ import (
 	"unicode/utf8"
 )
 
+// quickLines reads whole lines from b[at] on, for as long as each is an object with a value for every column of the batch,
+// in order, and nothing else: what quickEvents is to MessagePack. It returns where the next line begins.
+//
+// At anything else it stops, between two lines, or within one: then that event has begun, with the fields before b[j.i].
+func (j *jsonReader) quickLines(at int) (next int, begun bool) {
+	r, b, n, took, end := j.r, j.r.body, 0, 0, 0
+	hints, columns := j.quick.all(r)
+	fields := len(hints)
+	most := r.spare(fields)
+	if most <= 0 || !r.stamped(hints) {
+		return at, false
+	}
+	r.batch.cache.drop()
+	r.when = r.o.Arrival // unless a field says otherwise
+	for n < most && at < len(b) && b[at] == '{' {
+		took, end, j.closed = r.plainFields(b, at+1, hints, columns)
+		if took < fields || !j.closed || end == len(b) || b[end] != '\n' || r.when > r.latest {
+			break
+		}
+		r.batch.Times = append(r.batch.Times, r.when)
+		at, took = end+1, 0
+		n++
+	}
+	r.result.Accepted += n
+	if took > 0 {
+		j.i = end
+		r.resume(hints[:took])
+	}
+	return at, took > 0
+}
+
 // quickFields reads the fields from the name at b[i] on for as long as they are the ones expected, in plain form, and
 // each is followed by a comma or the object's end. It leaves i at the first name that it does not take, and says whether
 // it read the object to its end.
 func (j *jsonReader) quickFields() (closed bool) {
-	b, r, i, took := j.b, j.r, j.i, 0
-	hints, columns := j.quick.expected(r)
-	for took < len(hints) && took < len(columns) {
-		h, c := &hints[took], &columns[took]
-		if !h.at(b, i) || len(c.Kinds) != r.build.rows {
-			break
+	hints, columns := j.quick.expected(j.r)
+	n := j.r.unset(columns)
+	took := 0
+	took, j.i, closed = j.r.plainFields(j.b, j.i, hints[:n], columns[:n])
+	j.r.took(took)
+	return closed
+}
+
+// plainFields appends a value to each of the columns, for as long as b[i:] has their names before plain values, each with
+// a comma or the object's end behind it. It returns how many it took, where the next name is or what comes after the
+// object, and whether that has ended.
+func (r *rows) plainFields(b []byte, i int, hints []hint, columns []Column) (took, end int, closed bool) {
+	for k := range hints {
+		h, c := &hints[k], &columns[k]
+		if !h.begins(b, i) || !h.ends(b, i) {
+			return k, i, false
 		}
 		at := i + len(h.text)
 		if b[at] == ' ' { // as many writers do it
@@ -30,21 +71,17 @@ func (j *jsonReader) quickFields() (closed bool) {
 			at = c.takeScalar(b, at)
 		}
 		if at < 0 || h.time && !r.timeIn(c) {
-			break
+			return k, i, false
 		}
-		took++
 		i = at + 1
 		if b[at] == '}' {
-			closed = true
-			break
+			return k + 1, i, true
 		}
 		if b[i] == ' ' {
 			i++
 		}
 	}
-	j.i = i
-	r.took(took)
-	return closed
+	return len(hints), i, false
 }
 
 // takeQuoted appends the string whose content begins at b[at], of at most so many bytes, to the column, and returns the

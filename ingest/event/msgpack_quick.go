@@ -6,7 +6,7 @@ package event
 import (
 	"math"
 	"math/bits"
-	"slices"
+	"unicode/utf8"
 )
 
 // packedName is how MessagePack writes a field's name: as a string with the shortest header.
@@ -48,49 +48,43 @@ func (m *msgpackReader) quickEvents(most int) (n int) {
 	r.result.Accepted += n
 	if m.b = b[i:]; took > 0 {
 		m.begun, m.left, m.b = m.b, uint32(fields-took), b[end:]
-		when := r.when
-		r.begin()
-		if r.took(took); len(r.time) > 0 && r.stamped(hints[:took]) {
-			r.when, r.stamp = when, stampGood
-		}
+		r.resume(hints[:took])
 	}
 	return n
 }
 
-// stamped says whether events of these fields have a time: one of them holds it, or it is that of their arrival.
-func (r *rows) stamped(hints []hint) bool {
-	return len(r.time) == 0 || slices.ContainsFunc(hints, func(h hint) bool { return h.time })
-}
-
-// spare returns how many events of so many columns can be taken as they are.
-func (r *rows) spare(columns int) int {
-	if r.err != nil || columns == 0 || r.result.Rejected > 0 && !r.o.Skip || columns > r.limits.Fields {
-		return 0
-	}
-	return min(r.limits.Events-r.result.Accepted-r.result.Rejected, min(MaxRows, MaxCells/columns)-len(r.batch.Times))
-}
-
 // packedFields appends a value to each of the columns, for as long as b[i:] has their names before plain values. It returns
 // how many it took and where they end.
+//
+// What comes most is read in place, since a call would cost as much as it does: names of up to eight bytes, header
+// included, strings of up to sixteen, and small numbers.
 func (r *rows) packedFields(b []byte, i int, hints []hint, columns []Column) (took, end int) {
+	columns = columns[:len(hints)]
+	short, most := min(shortText, r.limits.StringBytes), math.MaxUint32-len(b) // the latter as in addText
 	for k := range hints {
 		h, c := &hints[k], &columns[k]
-		if !h.at(b, i) {
+		if !h.begins(b, i) || !h.ends(b, i) {
 			return k, i
 		}
 		at := i + len(h.text) // more than eight bytes from the end
-		if length, from := packedText(b, at); length >= 0 {
-			if !c.takeCounted(b, from, length, r.limits.StringBytes) {
+		lead := b[at]
+		if from, n := len(c.Bytes), int(lead^0xa0); n <= short && from <= min(most, cap(c.Bytes)-shortText) && at+1 <= len(b)-shortText {
+			first, second := word(b, at+1), word(b, at+9)
+			// Of the two words what is past the end counts as no character, and is overwritten by the next string.
+			if (first&below(min(n, 8))|second&below(max(n, 8)-8))&highs != 0 && !utf8.Valid(b[at+1:at+1+n]) {
 				return k, i
 			}
-			at = from + length
-		} else {
-			var kind Kind
-			var value uint64
-			if kind, value, at = packedScalar(b, at); at < 0 {
-				return k, i
-			}
-			c.push(kind, value)
+			room := c.Bytes[from : from+shortText]
+			putWord(room, 0, first)
+			putWord(room, 8, second)
+			c.Bytes = c.Bytes[:from+n]
+			c.push(String, uint64(from)<<32|uint64(n))
+			at += 1 + n
+		} else if lead < 0x80 {
+			c.push(Int, uint64(lead))
+			at++
+		} else if at = r.packedValue(c, b, at); at < 0 {
+			return k, i
 		}
 		if h.time && !r.timeIn(c) {
 			return k, i
@@ -98,6 +92,22 @@ func (r *rows) packedFields(b []byte, i int, hints []hint, columns []Column) (to
 		i = at
 	}
 	return len(hints), i
+}
+
+// packedValue appends the value at b[at] to the column and gives where it ends; negative where the general path must look
+// at it.
+func (r *rows) packedValue(c *Column, b []byte, at int) int {
+	if n, from := packedText(b, at); n >= 0 {
+		if !c.takeCounted(b, from, n, r.limits.StringBytes) {
+			return -1
+		}
+		return from + n
+	}
+	kind, value, at := packedScalar(b, at)
+	if at >= 0 {
+		c.push(kind, value)
+	}
+	return at
 }
 
 // quickFields reads the fields of a map, of which n are left, from the beginning of b on for as long as they are the ones
@@ -110,14 +120,6 @@ func (m *msgpackReader) quickFields(n uint32) (left uint32) {
 	m.b = m.b[end:]
 	r.took(took)
 	return n - uint32(took)
-}
-
-// unset counts the columns that the row begun has not set, up to the first that it has.
-func (r *rows) unset(columns []Column) (n int) {
-	for n < len(columns) && len(columns[n].Kinds) == r.build.rows {
-		n++
-	}
-	return n
 }
 
 // packedText returns the length of the string at b[at], and where its bytes begin; a negative length if it is no string

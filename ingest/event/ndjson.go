@@ -7,19 +7,25 @@ import "bytes"
 // decodeNDJSON reads a line at a time, so that a bad one costs no other. Lines end in LF or CRLF; blank ones are skipped.
 func decodeNDJSON(r *rows) error {
 	j := newJSONReader(r, "line")
-	for at := 0; at < len(r.body); {
-		j.i, j.base, j.text, j.broken, j.closed = at, at, j.text[:0], false, false
-		begun := r.body[at] == '{'
-		if begun {
-			if !r.begin() {
+	for at, begun := 0, false; ; {
+		// Fast path: many lines.
+		if at, begun = j.quickLines(at); at == len(r.body) {
+			return nil
+		}
+		j.base, j.text, j.broken = at, j.text[:0], false
+		if !begun {
+			j.i, j.closed = at, false
+			if begun = r.body[at] == '{'; begun && !r.begin() {
 				return nil
 			}
-			// Fast path.
-			if j.quickLine(at) {
-				r.end(at)
-				at = j.i
-				continue
+			if begun {
+				j.quickLine(at)
 			}
+		}
+		if j.closed && j.i < len(r.body) && r.body[j.i] == '\n' {
+			r.end(at)
+			at = j.i + 1
+			continue
 		}
 		// Slow path: what is left of the line.
 		end, next := len(r.body), len(r.body)
@@ -36,28 +42,22 @@ func decodeNDJSON(r *rows) error {
 		}
 		at = next
 	}
-	return nil
 }
 
-// quickLine reads the object at b[at] and the end of its line, which nobody has looked for: no field in plain form holds
-// one. If it is false, b[i:] is left to be read.
-func (j *jsonReader) quickLine(at int) bool {
+// quickLine reads what it can of the object at b[at], without looking for the end of its line: no field in plain form holds
+// one. It leaves i at what is to be read.
+func (j *jsonReader) quickLine(at int) {
 	j.b, j.i = j.r.body, at+1
 	j.closed = j.quickFields()
-	if j.closed && j.i < len(j.b) && j.b[j.i] == '\n' {
-		j.i++
-		return true
-	}
-	if j.i == at+1 {
+	if !j.closed && j.i == at+1 {
 		j.i = at
 	}
-	return false
 }
 
 // line reads what is left at b[i:] of the line that begins at b[at] as one event.
 func (j *jsonReader) line(at int) {
 	switch {
-	case j.closed: // by quickLine
+	case j.closed: // on the fast path
 	case j.i > at && j.b[at] == '{': // which took some fields and a comma
 		if !j.fields(0, 1) {
 			return

@@ -44,15 +44,15 @@ func newHint(text string, time bool) hint {
 	return h
 }
 
-// at says whether b[i:] begins with the name. Within eight bytes of the end of b it says no.
-func (h *hint) at(b []byte, i int) bool {
-	return i <= len(b)-h.room && word(b, i)&h.mask == h.head && (len(h.text) <= 8 || h.ends(b, i))
+// begins says whether b[i:] begins with the name, as far as its first eight bytes; ends, which must be asked too, whether
+// it goes on so. Within eight bytes of the end of b begins says no. They are two for the compiler, which puts both in line.
+func (h *hint) begins(b []byte, i int) bool {
+	return i <= len(b)-h.room && word(b, i)&h.mask == h.head
 }
 
-// ends is what at does not see of a long name.
 func (h *hint) ends(b []byte, i int) bool {
 	size := len(h.text)
-	return word(b, i+size-8) == h.tail && (size <= 16 || string(b[i:i+size]) == h.text)
+	return size <= 8 || word(b, i+size-8) == h.tail && (size <= 16 || string(b[i:i+size]) == h.text)
 }
 
 // quickRows is what the fast path knows besides the columns.
@@ -103,6 +103,36 @@ func (r *rows) took(n int) {
 	r.build.set += n
 }
 
+// unset counts the columns that the row begun has not set, up to the first that it has.
+func (r *rows) unset(columns []Column) (n int) {
+	for n < len(columns) && len(columns[n].Kinds) == r.build.rows {
+		n++
+	}
+	return n
+}
+
+// resume begins an event of which columns with these names have a value already, and when its time if one of them holds it.
+func (r *rows) resume(hints []hint) {
+	when := r.when
+	r.begin()
+	if r.took(len(hints)); len(r.time) > 0 && r.stamped(hints) {
+		r.when, r.stamp = when, stampGood
+	}
+}
+
+// stamped says whether events of these fields have a time: one of them holds it, or it is that of their arrival.
+func (r *rows) stamped(hints []hint) bool {
+	return len(r.time) == 0 || slices.ContainsFunc(hints, func(h hint) bool { return h.time })
+}
+
+// spare returns how many events of so many columns can be taken as they are.
+func (r *rows) spare(columns int) int {
+	if r.err != nil || columns == 0 || r.result.Rejected > 0 && !r.o.Skip || columns > r.limits.Fields {
+		return 0
+	}
+	return min(r.limits.Events-r.result.Accepted-r.result.Rejected, min(MaxRows, MaxCells/columns)-len(r.batch.Times))
+}
+
 // timeIn notes the event time from the value that a column has just been given; if it is none it takes the value back,
 // and the general path tells.
 func (r *rows) timeIn(c *Column) bool {
@@ -148,6 +178,9 @@ const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
+
+// below is a mask of the n lowest bytes of a word, of which there are eight.
+func below(n int) uint64 { return 1<<(8*uint(n)) - 1 }
 
 // takeCounted appends the string of n bytes at b[at] to the column, of at most so many bytes; false where the general path
 // must look at it. It copies words as takeQuoted does.

@@ -53,11 +53,12 @@ func quickOptions(format Format) []Options {
 	return []Options{
 		{Format: format, Time: "time", Arrival: arrival, Skip: true},
 		{Format: format, Time: "time", Arrival: arrival},
-		{Format: format, Skip: true, Limits: Limits{Fields: 3, StringBytes: 9, Events: 100}},
+		{Format: format, Arrival: arrival, Skip: true, Limits: Limits{Fields: 3, StringBytes: 9, Events: 100}},
 	}
 }
 
-// sameShape writes events of the same fields, of which some lack one, have one more or have them in another order.
+// sameShape writes events of the same fields, in one of three lists all alike; in the others some lack a field, have one more
+// or have them in another order, or a value that is not plain.
 func sameShape(random *rand.Rand) []string {
 	names := []string{"time", "key", "item", "a name of many bytes", "größe", "v", "w", "a.b"}
 	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -67,9 +68,17 @@ func sameShape(random *rand.Rand) []string {
 		comma, colon = ", ", ": "
 	}
 	var lines []string
+	alike, values := random.IntN(3) == 0, plainValues
+	if alike {
+		values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return len(v) > 3 })
+	}
 	for range 1 + random.IntN(30) {
 		fields := slices.Clone(names)
-		switch random.IntN(6) {
+		kind := random.IntN(6)
+		if alike && random.IntN(20) > 0 {
+			kind = 5
+		}
+		switch kind {
 		case 0:
 			fields = append(fields, fmt.Sprint("new", random.IntN(4)))
 		case 1:
@@ -82,9 +91,9 @@ func sameShape(random *rand.Rand) []string {
 			if i > 0 {
 				line.WriteString(comma)
 			}
-			value := plainValues[random.IntN(len(plainValues))]
+			value := values[random.IntN(len(values))]
 			if name == "time" && random.IntN(20) > 0 {
-				value = fmt.Sprint(arrival - random.Int64N(1e9))
+				value = fmt.Sprint(arrival + 1e7 - random.Int64N(1e9)) // some too far ahead
 			}
 			fmt.Fprintf(&line, "%q%s%s", name, colon, value)
 		}
@@ -104,8 +113,9 @@ func TestQuickPathAgrees(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 9))
 	for range 3000 {
 		lines := sameShape(random)
+		end := []string{"\n", "\n", "\r\n", "\n\n"}[random.IntN(4)]
 		for format, body := range map[Format][]byte{
-			FormatNDJSON: []byte(joined(lines, "\n")),
+			FormatNDJSON: []byte(joined(lines, end) + end[:random.IntN(len(end)+1)]),
 			FormatJSON:   []byte("[" + joined(lines, ",") + "]"),
 		} {
 			if random.IntN(3) == 0 {
