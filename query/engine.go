@@ -63,6 +63,7 @@ func (e *Engine) Answer(ctx context.Context, q Question) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer g.mixture.Release()
 	a, err := p.reply(g)
 	if err != nil {
 		return nil, err

@@ -152,7 +152,7 @@ func (f *fold) passed() error {
 		return errChanged
 	}
 	if n == len(f.known.spans) {
-		f.pane, f.known = f.known.pane.Clone(), nil
+		f.pane, f.known = f.known.pane.Union(), nil
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (f *fold) end() error {
 // readShard merges the base panes of one partition, and calls the other visitors of
 // visit as Shard.Read does. With fresh, no prefix is trusted.
 func (p *plan) readShard(shard *view.Shard, visit view.Visitor, take taking, fresh bool) (*sketches.Pane, view.Position, error) {
-	f := &fold{which: p.which, pane: p.view.Layout().NewPane(), closed: true}
+	f := &fold{which: p.which, pane: p.view.Layout().NewUnion(), closed: true}
 	k := prefixKey{generation: p.view.Generation(), partition: shard.Number(), all: p.key == nil, key: string(p.key), which: p.which}
 	loads := shard.Loads()
 	if p.remembers() {

@@ -64,8 +64,12 @@ func (m *Mixture) Adopt(p *Pane, which Set) error {
 		m.base = p
 		return nil
 	}
+	defer p.Release()
 	return m.base.Merge(p, which)
 }
+
+// Release ends the use of a mixture; see Pane.Release.
+func (m *Mixture) Release() { m.base.Release() }
 
 // Follow adds a later pane to the base, as Pane.Follow does.
 func (m *Mixture) Follow(later *Pane, which Set) error { return m.base.Follow(later, which) }

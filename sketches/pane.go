@@ -117,15 +117,25 @@ func (p *Pane) Column(i int) (exact bool) {
 }
 
 // Clone copies the pane.
-func (p *Pane) Clone() *Pane {
+func (p *Pane) Clone() *Pane { return p.copy(false) }
+
+// Union is Clone in the memory of a pane that NewUnion makes.
+func (p *Pane) Union() *Pane { return p.copy(true) }
+
+func (p *Pane) copy(lent bool) *Pane {
 	c := *p
 	c.block = blockOf(slices.Clone(p.block.bytes()))
 	if p.wide == nil {
 		return &c
 	}
-	c.wide = &wide{columns: slices.Clone(p.wide.columns), sketches: slices.Clone(p.wide.sketches)}
+	c.wide = &wide{columns: slices.Clone(p.wide.columns), sketches: slices.Clone(p.wide.sketches), lent: lent}
 	for i := range c.wide.columns {
-		if t := c.wide.columns[i].table; t != nil {
+		switch t := c.wide.columns[i].table; {
+		case t == nil:
+		case lent:
+			c.wide.columns[i].table = lendTable(t.plan)
+			c.wide.columns[i].table.union(t)
+		default:
 			c.wide.columns[i].table = t.clone()
 		}
 	}

@@ -9,6 +9,29 @@ import "fmt"
 // a column share its table.
 func (p *Pane) Merge(other *Pane, which Set) error { return p.merge(other, which, false) }
 
+// NewUnion makes an empty pane for a question to merge panes into. Its tables, which may
+// grow to hundreds of kilobytes, have the memory of those of earlier questions, and go back by Release;
+// so that it is not for keeping, and a Clone of it is.
+func (l *Layout) NewUnion() *Pane {
+	p := l.NewPane()
+	p.wide = &wide{columns: make([]wideColumn, len(l.columns)), sketches: make([]state, len(l.specs)), lent: true}
+	return p
+}
+
+// Release ends the use of a pane. Nothing that was answered refers to it. It does nothing
+// for panes that NewUnion has not made.
+func (p *Pane) Release() {
+	if p.wide == nil || !p.wide.lent {
+		return
+	}
+	for c := range p.wide.columns {
+		if t := p.wide.columns[c].table; t != nil {
+			p.wide.columns[c].table = nil
+			t.giveBack()
+		}
+	}
+}
+
 // Follow adds a later pane of the same key and partition. It differs from
 // Merge only for decay by factor, where the later events age the earlier ones.
 func (p *Pane) Follow(later *Pane, which Set) error { return p.merge(later, which, true) }
@@ -84,7 +107,9 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 		case mine.promoted:
 			w.absorb(l, which, theirs, scratch)
 		default:
-			if mine.table == nil {
+			if mine.table == nil && w.lent {
+				mine.table = lendTable(plan)
+			} else if mine.table == nil {
 				mine.table = newTable(plan)
 			}
 			mine.table.union(theirs)

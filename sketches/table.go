@@ -20,7 +20,7 @@ type table struct {
 	words []uint64 // per entry: hash, count, weight sums
 	items []byte   // per entry: uvarint length, bytes; nil if the plan keeps none
 	bytes int      // sum of the items' lengths
-	index []uint16 // open addressing over entries: number + 1, 0 free; nil while small
+	index []uint16 // open addressing over entries: number + 1, 0 free; empty while small
 }
 
 // scanned is the number of entries up to which a scan beats an index.
@@ -38,7 +38,7 @@ func (t *table) len() int { return len(t.words) / t.stride() }
 // find returns the entry of an item, or -1.
 func (t *table) find(hash uint64) int {
 	stride := t.stride()
-	if t.index == nil {
+	if len(t.index) == 0 {
 		for at, i := 0, 0; at < len(t.words); at, i = at+stride, i+1 {
 			if t.words[at] == hash {
 				return i
@@ -60,7 +60,7 @@ func (t *table) find(hash uint64) int {
 //
 //go:noinline
 func (t *table) touch(hashes []uint64) (read uint64) {
-	if t.index == nil {
+	if len(t.index) == 0 {
 		return 0
 	}
 	stride, mask := t.stride(), uint64(len(t.index)-1)
@@ -89,7 +89,7 @@ func (t *table) open(hash uint64) []uint64 {
 	for range t.stride() - 1 {
 		t.words = append(t.words, 0)
 	}
-	if t.index != nil && 2*(i+1) <= len(t.index) {
+	if 2*(i+1) <= len(t.index) {
 		t.place(i)
 	} else if i+1 > scanned {
 		t.reindex(4 * (i + 1))
@@ -111,7 +111,12 @@ func (t *table) reindex(slots int) {
 	for n < slots {
 		n *= 2
 	}
-	t.index = make([]uint16, n)
+	if cap(t.index) >= n {
+		t.index = t.index[:n]
+		clear(t.index)
+	} else {
+		t.index = make([]uint16, n)
+	}
 	for i := range t.len() {
 		t.place(i)
 	}

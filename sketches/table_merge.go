@@ -36,18 +36,39 @@ func (p *Pane) exactTable(c int, scratch *tableScratch) *table {
 	return &scratch.block
 }
 
+// lentTables are the memory of panes that were made for a question (see NewUnion).
+var lentTables = sync.Pool{New: func() any { return new(table) }}
+
+// mostLent bounds what one table may keep for the next question.
+const mostLent = 1 << 20
+
+// lendTable is an empty table with the memory of one that was given back.
+func lendTable(plan *columnPlan) *table {
+	t := lentTables.Get().(*table)
+	*t = table{plan: plan, words: t.words[:0], items: t.items[:0], index: t.index[:0]}
+	return t
+}
+
+// giveBack ends the use of a table that was lent.
+func (t *table) giveBack() {
+	if t.size() <= mostLent {
+		t.plan = nil
+		lentTables.Put(t)
+	}
+}
+
 // union adds all entries of another table of the same plan.
 func (t *table) union(o *table) {
 	if len(t.words) == 0 {
 		t.words, t.items, t.bytes = append(t.words, o.words...), append(t.items, o.items...), o.bytes
 		t.index = append(t.index, o.index...)
-		if n := t.len(); n > scanned && t.index == nil {
+		if n := t.len(); n > scanned && len(t.index) == 0 {
 			t.reindex(2 * n)
 		}
 		return
 	}
 	t.reserve(o)
-	if t.index != nil {
+	if len(t.index) > 0 {
 		t.unionIndexed(o)
 		return
 	}

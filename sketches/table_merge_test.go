@@ -159,6 +159,54 @@ func TestHotListTakesInATable(t *testing.T) {
 	}
 }
 
+// A pane for a question is what any other would be, though its memory was another's, and
+// what was cloned of it stays as it was when that goes on to the next.
+func TestUnionsShareNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	layouts := []*Layout{mustLayout(t, sixSpecs(-1)), mustLayout(t, sixSpecs(0)), mustLayout(t, commuting())}
+	type kept struct {
+		pane *Pane
+		want []byte
+	}
+	var all []kept
+	for range 60 {
+		l := layouts[r.IntN(len(layouts))]
+		union, plain := l.NewUnion(), l.NewPane()
+		for range r.IntN(8) {
+			p := l.NewPane()
+			p.Apply(rowsOf(sketchtest.Streams(1+r.IntN(120), 20, r.Uint64())[r.IntN(9)].Events))
+			for _, dst := range []*Pane{union, plain} {
+				if err := dst.Merge(p, l.All()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r.IntN(4) == 0 {
+				before := union
+				union = union.Union()
+				before.Release()
+			}
+		}
+		want := plain.AppendBinary(nil)
+		if !bytes.Equal(union.AppendBinary(nil), want) {
+			t.Fatalf("a union of %d events differs from a plain pane", plain.Events())
+		}
+		all = append(all, kept{union.Clone(), want})
+		union.Release()
+		for i, k := range all {
+			if !bytes.Equal(k.pane.AppendBinary(nil), k.want) {
+				t.Fatalf("clone %d of %d changed", i, len(all))
+			}
+		}
+	}
+	plain := layouts[0].NewPane()
+	plain.Apply(rowsOf(sketchtest.Streams(100, 20, 1)[0].Events))
+	want := plain.AppendBinary(nil)
+	plain.Release()
+	if !bytes.Equal(plain.AppendBinary(nil), want) {
+		t.Error("a pane that is for keeping was given back")
+	}
+}
+
 // Whatever panes there are, to touch them changes none.
 func TestTouchOnlyReads(t *testing.T) {
 	l := mustLayout(t, sixSpecs(-1))

@@ -15,6 +15,7 @@ type state interface {
 type wide struct {
 	columns  []wideColumn
 	sketches []state // by sketch; nil until something is counted; never a decay
+	lent     bool    // the memory of tables goes back; see NewUnion
 }
 
 // wideColumn is an item column: a table, or if promoted its sketches.
@@ -101,6 +102,9 @@ func (w *wide) promote(l *Layout, c int, which Set) {
 	scratch := tableScratches.Get().(*tableScratch)
 	defer tableScratches.Put(scratch)
 	w.absorb(l, which, t, scratch)
+	if w.lent {
+		t.giveBack()
+	}
 }
 
 // absorb adds the entries of a table to sketches of its column. Only a Bloom filter that
