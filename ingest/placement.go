@@ -9,6 +9,7 @@ package ingest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -57,9 +58,15 @@ func place(b *event.Batch, key string, n int, start uint64) *placement {
 			}
 		}
 	default:
-		for row := range rows {
-			at := p.partition(column, row, n, start)
-			p.rows[at] = append(p.rows[at], int32(row))
+		lists := p.rows
+		for row, kind := range column.Kinds {
+			at := 0
+			if kind == event.String { // fast path
+				at = Partition(column.String(row), n)
+			} else {
+				at = p.partition(column, row, n, start)
+			}
+			lists[at] = append(lists[at], int32(row))
 		}
 	}
 	return p
@@ -98,22 +105,23 @@ func (p *placement) measure(b *event.Batch) []int {
 	)
 	rows := b.Rows()
 	p.size = slices.Grow(p.size[:0], rows)[:rows]
-	for i := range p.size {
-		p.size[i] = perRow + perField*len(b.Columns)
+	sizes := p.size
+	for row := range sizes {
+		sizes[row] = perRow + perField*len(b.Columns)
 	}
 	for i := range b.Columns {
-		c := &b.Columns[i]
-		for row, kind := range c.Kinds {
-			switch kind {
+		kinds, bits := b.Columns[i].Kinds, b.Columns[i].Bits
+		for row := range sizes {
+			switch kinds[row] {
 			case event.Null:
 			case event.String:
-				p.size[row] += perValue + len(c.String(row))
+				sizes[row] += perValue + int(bits[row]&math.MaxUint32) // its length
 			default:
-				p.size[row] += perValue
+				sizes[row] += perValue
 			}
 		}
 	}
-	return p.size
+	return sizes
 }
 
 // chunk is rows of one request that go into one record of one partition.
