@@ -14,45 +14,39 @@ import (
 //	sums       sumBytes a decay sketch
 //	ignored    8 bytes a weighted sketch
 //	sections   one a column that keeps anything:
-//	  places   by groups of eight items:
-//	             marks    one byte of each item's hash
-//	             lengths  one byte each: of the item
-//	  records  one an item, in order:
-//	             hash u64
-//	             position hash of its first event u64, or else its count u32
-//	             weight sums u64 each
-//	             item
+//	  marks    one byte of each entry's hash
+//	  log      one record an event, or a new item, in order:
+//	             sample  number of the item u8, position hash u64
+//	             item    length u8, bytes; only upon its first occurrence
 //	  gap
-//	  samples  one a further event of an item: number of the item u8, position hash u64;
+//	  entries  hash u64, count u32 where no record tells it, weight sums u64 each;
 //	           the first one last
 //
 // Panes of many keys are bound by memory, and so the form is one of which an
-// event touches few cache lines: what is counted for every event and the places
-// lie in the first one or two, a new item is written in one place behind the
-// others, and nothing ever moves but into a larger block. An item is looked for by
-// its mark, many at a time; where the one record is that may be its own, the
-// lengths of those before tell.
+// event touches few cache lines: what is counted for every event and the marks
+// lie in the first one or two, the log grows up and the entries grow down
+// towards each other, and nothing ever moves but into a larger block. An item
+// is looked for by its mark, many at a time, before any hash is read.
 //
-// A column without a table has neither marks nor hashes, and every event is a new item.
-// One without a reservoir has no positions and no samples, and one that keeps no items
-// no lengths. In a block a reservoir holds all events of its column: how often an item
-// came is one more than it has samples, and its record keeps no count. Numbers are
-// little-endian. What does not fit (an item of 256 bytes,
+// Records have a sample where the column has a reservoir, and an item where
+// the plan keeps items. In a block a reservoir holds all events of its column: how
+// often an item came is how many records it has, and its entry keeps no count. A
+// column without a table has no entries and no marks, and every event is a new item.
+// Numbers are little-endian. What does not fit (an item of 256 bytes,
 // a reservoir that overflows, more than blockLimit bytes) makes the pane wide;
 // which of the two a pane is never shows in its answers or its encoding. A
 // wide pane keeps sums and ignored in its block and the columns elsewhere.
 const (
-	headerBytes   = 8
-	sumBytes      = 24
-	ignoredBytes  = 8
-	placeGroup    = 8
-	hashBytes     = 8
-	positionBytes = 8
-	countBytes    = 4
-	sampleBytes   = 1 + positionBytes
-	blockItem     = math.MaxUint8
-	blockEntries  = math.MaxUint8
-	blockCount    = math.MaxUint32
+	headerBytes  = 8
+	sumBytes     = 24
+	ignoredBytes = 8
+	markGroup    = 8
+	sampleBytes  = 9
+	countAt      = 8
+	countBytes   = 4
+	blockItem    = math.MaxUint8
+	blockEntries = math.MaxUint8
+	blockCount   = math.MaxUint32
 )
 
 // blockSizes are those that blocks grow through. They are sizes that Go's
@@ -70,7 +64,7 @@ const firstShare = 48
 type block struct {
 	first    *byte // nil: there is no block
 	size     uint32
-	end, low uint16 // where the column that was filled last goes on, for touch
+	log, low uint16 // where the column that was filled last goes on, for touch
 }
 
 func blockOf(b []byte) block { return block{first: unsafe.SliceData(b), size: uint32(len(b))} }
@@ -107,7 +101,11 @@ func planBlock(l *Layout) blockPlan {
 		if !plan.kept() {
 			continue
 		}
-		s := section{column: c, room: b.fresh[:share], places: placeGroup, end: plan.group} // of that size
+		s := section{column: c, room: b.fresh[:share]} // of that size
+		if plan.stride > 0 {
+			s.marks = markGroup
+		}
+		s.log = s.marks
 		s.setHeader(b.fresh)
 	}
 	return b
@@ -128,42 +126,36 @@ func (c *columnPlan) kept() bool { return c.tabled|c.samples != 0 }
 
 // measure reckons what the column takes in a block.
 func (c *columnPlan) measure() {
-	c.record, c.group = 0, 0
 	if c.tabled != 0 {
-		c.record, c.group = hashBytes, placeGroup
+		c.weightsAt = countAt
+		if c.counts = c.samples == 0; c.counts {
+			c.weightsAt += countBytes
+		}
+		c.stride = c.weightsAt + 8*len(c.weights)
 	}
-	c.lengths, c.value = c.group, c.record
-	switch {
-	case c.samples != 0:
-		c.record += positionBytes
-	case c.tabled != 0:
-		c.counts = true
-		c.record += countBytes
+	c.fixed, c.usual = c.stride, c.stride
+	if c.samples != 0 {
+		c.fixed, c.usual = c.fixed+sampleBytes, c.usual+sampleBytes
 	}
-	c.weighed = c.record
-	c.record += 8 * len(c.weights)
-	c.usual = c.record
 	if c.items {
-		c.group += placeGroup
-		c.usual += 8
+		c.fixed, c.usual = c.fixed+1, c.usual+8
 	}
 	c.room = min(c.sample, blockEntries)
 }
 
 // section is a column's part of a block, with its header taken apart. The
-// header is size u16, end of the records u16, items u8, samples u8, groups of places u8, 0.
+// header is size u16, end of the log u16, entries u8, samples u8, groups of marks u8, 0.
 type section struct {
 	room    []byte // all of it
-	places  int    // how many items may have one; the records begin behind them
-	end     int    // where the records end
-	low     int    // where the samples begin
-	items   int
-	samples int // of further events
+	marks   int    // bytes for marks: a multiple of markGroup; the log begins behind them
+	log     int    // where the log ends
+	low     int    // where the entries begin
+	entries int    // also the number of items, without a table
+	samples int
 	column  int
 	at      int    // where it begins in the block
 	header  uint64 // as it was when it was taken apart
-	first   int    // the item that a group's first item seems to be; -1: none
-	found   int    // its record
+	first   int    // the entry that a group's first item seems to have; -1: it has none
 }
 
 // header returns the header of a column.
@@ -181,59 +173,34 @@ func (p *Pane) section(s *section, column int) {
 	s.header = h
 	size := int(h & 0xffff)
 	s.room = b[at : at+size : at+size]
-	s.end, s.places = int(h>>16&0xffff), int(h>>48)*placeGroup
-	s.items, s.samples = int(h>>32&0xff), int(h>>40&0xff)
-	s.low = size - s.samples*sampleBytes
+	s.log, s.marks = int(h>>16&0xffff), int(h>>48)*markGroup
+	s.entries, s.samples = int(h>>32&0xff), int(h>>40&0xff)
+	s.low = size - s.entries*p.layout.columns[column].stride
 	s.column, s.at = column, at
 }
 
 // close writes what may have changed of a section.
 func (p *Pane) close(s *section) {
 	s.setHeader(p.block.bytes())
-	p.block.end, p.block.low = uint16(s.at+s.end), uint16(s.at+s.low)
+	p.block.log, p.block.low = uint16(s.at+s.log), uint16(s.at+s.low)
 }
 
 func (s *section) setHeader(block []byte) {
-	binary.LittleEndian.PutUint64(block[s.column*headerBytes:], uint64(len(s.room))|uint64(s.end)<<16|
-		uint64(s.items)<<32|uint64(s.samples)<<40|uint64(s.places/placeGroup)<<48)
+	binary.LittleEndian.PutUint64(block[s.column*headerBytes:], uint64(len(s.room))|uint64(s.log)<<16|
+		uint64(s.entries)<<32|uint64(s.samples)<<40|uint64(s.marks/markGroup)<<48)
 }
 
-// records is where the records begin.
-func (s *section) records(plan *columnPlan) int { return s.places / placeGroup * plan.group }
-
-// recordOf is where the record of item e begins: behind those before it.
-func (s *section) recordOf(plan *columnPlan, e int) int {
-	at := s.records(plan) + e*plan.record
-	if !plan.items {
-		return at
-	}
-	lengths := s.room[plan.lengths:]
-	for ; e >= placeGroup; e -= placeGroup {
-		at += addBytes(binary.LittleEndian.Uint64(lengths))
-		lengths = lengths[plan.group:]
-	}
-	return at + addBytes(binary.LittleEndian.Uint64(lengths)&(1<<(8*e)-1))
+// entry returns the bytes of entry e.
+func (s *section) entry(stride, e int) []byte {
+	end := len(s.room) - e*stride
+	return s.room[end-stride : end]
 }
 
-// addBytes is the sum of eight bytes: of every other one in four lanes, and of the lanes.
-func addBytes(x uint64) int {
-	const lanes = 0x00ff00ff00ff00ff
-	return int((x&lanes + x>>8&lanes) * 0x0001000100010001 >> 48)
-}
-
-// length returns the place of the length of item e.
-func (s *section) length(plan *columnPlan, e int) *byte {
-	return &s.room[e/placeGroup*plan.group+plan.lengths+e%placeGroup]
-}
-
-// sample returns the n-th sample of a further event.
-func (s *section) sample(n int) (e int, position uint64) {
-	b := s.room[len(s.room)-(n+1)*sampleBytes:][:sampleBytes]
-	return int(b[0]), binary.LittleEndian.Uint64(b[1:])
-}
+// records returns the log.
+func (s *section) records() []byte { return s.room[s.marks:s.log] }
 
 // gap is how many bytes are free.
-func (s *section) gap() int { return s.low - s.end }
+func (s *section) gap() int { return s.low - s.log }
 
 // open makes sure that there is a block, without room for columns.
 func (p *Pane) open() {
@@ -249,41 +216,39 @@ func (p *Pane) openForRows() {
 	}
 }
 
-// grow makes room in a section for so many bytes and a place of one more item. It is
+// grow makes room in a section for so many bytes and one more entry. It is
 // false, with nothing changed, if the block would be too large.
 func (p *Pane) grow(s *section, plan *columnPlan, bytes int) bool {
-	groups, begin := s.items/placeGroup+1, s.records(plan)
-	samples := len(s.room) - s.low
-	used := s.end - begin + samples + bytes
-	more := max(1, groups*plan.group+used-len(s.room)) // there may be bytes left, and only places wanting
+	marks := 0
+	if plan.stride > 0 {
+		marks = (s.entries + markGroup) &^ (markGroup - 1)
+	}
+	used := len(s.room) - s.marks - s.gap() + bytes
+	more := max(1, marks+used-len(s.room)) // there may be bytes left, and only marks wanting
 	size := blockSize(int(p.block.size) + more)
 	if size == 0 {
 		return false
 	}
 	size -= int(p.block.size) - len(s.room)
-	each := plan.usual
-	if s.items > 0 {
-		each = (s.end - begin) / s.items
+	if plan.stride > 0 {
+		marks = max(marks, min(size/plan.usual+markGroup-1, size-used)&^(markGroup-1))
 	}
-	fit := (size - samples) / (each + plan.group/placeGroup)
-	groups = max(groups, min((fit+placeGroup-1)/placeGroup, (size-used)/plan.group, blockEntries/placeGroup))
-	p.move(s, plan, size, groups)
+	p.move(s, size, marks)
 	return true
 }
 
-// move copies the block to one in which a section has another size and number of places.
-func (p *Pane) move(s *section, plan *columnPlan, size, groups int) {
+// move copies the block to one in which a section has another size and number of marks.
+func (p *Pane) move(s *section, size, marks int) {
 	old := p.block.bytes()
 	b := make([]byte, len(old)+size-len(s.room))
 	copy(b, old[:s.at])
 	room := b[s.at : s.at+size : s.at+size]
-	begin, end := s.records(plan), groups*plan.group
-	copy(room, s.room[:min(begin, end)])
-	end += copy(room[end:], s.room[begin:s.end])
+	copy(room, s.room[:min(s.marks, marks)])
+	s.log = marks + copy(room[marks:], s.records())
 	low := size - (len(s.room) - s.low)
 	copy(room[low:], s.room[s.low:])
 	copy(b[s.at+size:], old[s.at+len(s.room):])
-	s.room, s.end, s.low, s.places = room, end, low, groups*placeGroup
+	s.room, s.low, s.marks = room, low, marks
 	s.setHeader(b)
 	p.block = blockOf(b)
 }
@@ -293,10 +258,12 @@ func (p *Pane) trim() {
 	for c := range p.layout.columns {
 		var s section
 		p.section(&s, c)
-		plan := &p.layout.columns[c]
-		groups := (s.items + placeGroup - 1) / placeGroup
-		if free := s.gap() + s.records(plan) - groups*plan.group; free != 0 {
-			p.move(&s, plan, len(s.room)-free, groups)
+		marks := 0
+		if p.layout.columns[c].stride > 0 {
+			marks = (s.entries + markGroup - 1) &^ (markGroup - 1)
+		}
+		if free := s.gap() + s.marks - marks; free != 0 {
+			p.move(&s, len(s.room)-free, marks)
 		}
 	}
 }

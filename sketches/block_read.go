@@ -7,13 +7,26 @@ import (
 
 // How a block is read.
 
-// item returns the bytes of item e, whose record is at at; they alias the block.
-func (s *section) item(plan *columnPlan, e, at int) []byte {
-	if !plan.items {
-		return nil
+// record is one of a section's log.
+type record struct {
+	entry    int    // number of the item
+	position uint64 // of a sample
+	item     []byte // aliases the block; only good if fresh
+	fresh    bool   // the item occurs for the first time
+}
+
+// next takes the first record off a log; seen is how many items there were before.
+func (plan *columnPlan) next(log []byte, seen int) (r record, rest []byte) {
+	r.entry, r.fresh = seen, true
+	if plan.samples != 0 {
+		r.entry, r.position = int(log[0]), binary.LittleEndian.Uint64(log[1:])
+		log, r.fresh = log[sampleBytes:], r.entry == seen
 	}
-	n := at + plan.record + int(*s.length(plan, e))
-	return s.room[at+plan.record : n : n]
+	if plan.items && r.fresh {
+		n := 1 + int(log[0])
+		r.item, log = log[1:n:n], log[n:]
+	}
+	return r, log
 }
 
 // blockTable makes t the table of a column in the block, without an index.
@@ -26,34 +39,30 @@ func (p *Pane) blockTable(t *table, column int) {
 	var s section
 	p.section(&s, column)
 	stride := t.stride()
-	t.words = slices.Grow(t.words, s.items*stride)[:s.items*stride]
+	t.words = slices.Grow(t.words, s.entries*stride)[:s.entries*stride]
 	clear(t.words)
-	at := s.records(plan)
-	for i := range s.items {
-		words, item := t.entry(i), s.item(plan, i, at)
-		t.putItem(item)
-		if b := s.room[at:]; plan.tabled != 0 {
-			words[0] = binary.LittleEndian.Uint64(b)
-			for j := range plan.weights {
-				words[2+j] = binary.LittleEndian.Uint64(b[plan.weighed+8*j:])
-			}
+	seen := 0
+	for log := s.records(); len(log) > 0; {
+		var r record
+		if r, log = plan.next(log, seen); r.fresh {
+			t.putItem(r.item)
+			seen++
 		}
-		words[1] = s.counted(plan, at)
-		at += plan.record + len(item)
+		t.words[r.entry*stride+1]++
 	}
-	for n := range s.samples {
-		e, _ := s.sample(n)
-		t.words[e*stride+1]++
+	if plan.stride == 0 {
+		return
 	}
-}
-
-// counted is how often an item came, as far as its record at at tells: with a sample
-// that is once, and its further events are samples.
-func (s *section) counted(plan *columnPlan, at int) uint64 {
-	if !plan.counts {
-		return 1
+	for i := range s.entries {
+		words, b := t.entry(i), s.entry(plan.stride, i)
+		words[0] = binary.LittleEndian.Uint64(b)
+		if plan.counts {
+			words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+		}
+		for j := range plan.weights {
+			words[2+j] = binary.LittleEndian.Uint64(b[plan.weightsAt+8*j:])
+		}
 	}
-	return uint64(binary.LittleEndian.Uint32(s.room[at+plan.value:]))
 }
 
 // blockReservoir makes the reservoir of a sketch from the block, with room for so many
@@ -67,18 +76,15 @@ func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	plan := &p.layout.columns[spec.Column]
 	var s section
 	p.section(&s, spec.Column)
-	r.heap = make([]sampled, 0, min(room*(s.items+s.samples), spec.Size))
-	r.arena = make([]byte, 0, room*s.end)
-	items := make([][]byte, s.items)
-	at := s.records(plan)
-	for i := range items {
-		items[i] = s.item(plan, i, at)
-		r.Add(binary.LittleEndian.Uint64(s.room[at+plan.value:]), items[i])
-		at += plan.record + len(items[i])
-	}
-	for n := range s.samples {
-		e, position := s.sample(n)
-		r.Add(position, items[e])
+	r.heap = make([]sampled, 0, min(room*s.samples, spec.Size))
+	r.arena = make([]byte, 0, room*s.log)
+	items := make([][]byte, 0, s.entries)
+	for log := s.records(); len(log) > 0; {
+		var one record
+		if one, log = plan.next(log, len(items)); one.fresh {
+			items = append(items, one.item)
+		}
+		r.Add(one.position, items[one.entry])
 	}
 	return r
 }
@@ -92,18 +98,31 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (uint64, bool) {
 	var s section
 	p.section(&s, column)
 	plan := &p.layout.columns[column]
-	e, at := s.find(plan, hash)
+	e := s.find(plan.stride, hash)
 	if e < 0 {
 		return 0, false
 	}
-	if word > 1 {
-		return binary.LittleEndian.Uint64(s.room[at+plan.weighed+8*(word-2):]), true
+	b := s.entry(plan.stride, e)
+	switch {
+	case word > 1:
+		return binary.LittleEndian.Uint64(b[plan.weightsAt+8*(word-2):]), true
+	case plan.counts:
+		return uint64(binary.LittleEndian.Uint32(b[countAt:])), true
 	}
-	count := s.counted(plan, at)
-	for n := range s.samples {
-		if of, _ := s.sample(n); of == e {
-			count++
+	return s.recordsOf(plan, e), true
+}
+
+// recordsOf counts the records of an entry's item.
+func (s *section) recordsOf(plan *columnPlan, e int) (n uint64) {
+	seen := 0
+	for log := s.records(); len(log) > 0; {
+		var r record
+		if r, log = plan.next(log, seen); r.fresh {
+			seen++
+		}
+		if r.entry == e {
+			n++
 		}
 	}
-	return count, true
+	return n
 }

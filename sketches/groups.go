@@ -73,10 +73,12 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 		g, s := &groups[i], &sections[i]
 		if s.first = -1; g.From < g.To && g.Pane.wide == nil {
 			g.Pane.section(s, c)
-			s.seem(plan, hashes[g.From])
+			if plan.stride > 0 {
+				s.first = s.alike(hashes[g.From], 0)
+			}
 		}
 	}
-	touchRecords(sections[:len(groups)])
+	touchEntries(sections[:len(groups)], plan.stride)
 	l.touchWide(c, groups, hashes)
 	for i := range groups {
 		g, s := &groups[i], &sections[i]
@@ -88,7 +90,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 		if p := g.Pane; p.wide == nil {
 			if s.header != p.header(c) { // a group before was of the same pane
 				p.section(s, c)
-				s.seem(plan, hashes[from])
+				s.first = s.find(plan.stride, hashes[from])
 			}
 			if done = p.applyBlock(s, plan, r, from, to); done == to {
 				continue
@@ -108,7 +110,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 //
 //go:noinline
 func touch(groups []Group) (read byte) {
-	const usualRecord = 32 // bytes
+	const usualRecord, usualEntry = 24, 8 // bytes
 	var blocks [appliedTogether]block
 	for i := range groups {
 		blocks[i] = groups[i].Pane.block
@@ -116,10 +118,10 @@ func touch(groups []Group) (read byte) {
 	for _, block := range blocks[:len(groups)] {
 		b := block.bytes()
 		if last := len(b) - 1; last >= 0 {
-			end := int(block.end)
+			log, low := int(block.log), int(block.low)
 			read |= b[0] | b[min(cacheLine-1, last)] // a block may begin anywhere in a line
-			read |= b[min(end, last)] | b[min(end+usualRecord, last)]
-			if int(block.low)-end < usualRecord { // it will be copied to a larger one
+			read |= b[min(log, last)] | b[min(log+usualRecord, last)] | b[max(low-usualEntry, 0)]
+			if low-log < usualRecord+usualEntry { // it will be copied to a larger one
 				for at := cacheLine; at < last; at += cacheLine {
 					read |= b[at]
 				}
@@ -181,14 +183,14 @@ func (l *Layout) touchWide(c int, groups []Group, hashes []uint64) (read uint64)
 	return read
 }
 
-// touchRecords reads the records that the first items of groups seem to have, and where
-// their further events are written, for the same reason.
+// touchEntries reads the entries that the first items of groups seem to have, for
+// the same reason.
 //
 //go:noinline
-func touchRecords(sections []section) (read byte) {
+func touchEntries(sections []section, stride int) (read byte) {
 	for i := range sections {
 		if s := &sections[i]; s.first >= 0 {
-			read |= s.room[s.found] | s.room[s.low-1]
+			read |= s.entry(stride, s.first)[0]
 		}
 	}
 	return read

@@ -73,15 +73,13 @@ type columnPlan struct {
 	cache   int   // the hot list in front of the other sketches; -1: none that counts each event once
 
 	// In a block; see measure.
-	group   int // bytes of eight places
-	lengths int // where in them the lengths begin
-	record  int // bytes of a record without its item
-	value   int // where in it the position or the count is
-	weighed int // where in it the weight sums begin
-	usual   int // bytes of a record with an item of usual length
-	room    int // how many events the sample may hold
+	stride int // bytes an entry; 0: no entries
+	fixed  int // bytes that a new item takes besides its own
+	usual  int // the same with an item of usual length
+	room   int // how many events the sample may hold
 
-	counts bool // records have a count, for there is no sample
+	counts    bool // entries have a count, for there is no sample
+	weightsAt int  // where their weight sums begin
 }
 
 // sumPlan says what a decayed sum is of.

@@ -86,20 +86,20 @@ func sameSample(a, b *Reservoir) bool {
 	return true
 }
 
-// packItem writes a table's entry into the block, and its first event.
+// packItem writes a table's entry into the block, and the record of its first event.
 func (p *Pane) packItem(s *section, plan *columnPlan, e *tableEntryView, position uint64) bool {
-	if plan.tabled == 0 {
+	if plan.stride == 0 {
 		return p.addItem(s, plan, 0, position, e.item)
 	}
 	if e.words[1] > blockCount || !p.addItem(s, plan, e.words[0], position, e.item) {
 		return false
 	}
-	record := s.room[s.recordOf(plan, s.items-1):]
+	b := s.entry(plan.stride, s.entries-1)
 	if plan.counts {
-		binary.LittleEndian.PutUint32(record[plan.value:], uint32(e.words[1]))
+		binary.LittleEndian.PutUint32(b[countAt:], uint32(e.words[1]))
 	}
 	for j, x := range e.words[2:] {
-		binary.LittleEndian.PutUint64(record[plan.weighed+8*j:], x)
+		binary.LittleEndian.PutUint64(b[plan.weightsAt+8*j:], x)
 	}
 	return true
 }
@@ -115,10 +115,10 @@ func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []table
 	for i := range es {
 		left[i] = es[i].words[1]
 	}
-	numbers := make([]int, len(es)) // of the items in the block, plus one; 0: none yet
+	numbers := make([]int, len(es)) // of the entries in the block, plus one; 0: none yet
 	for i := range r.heap {
 		e := &r.heap[i]
-		if plan.tabled == 0 {
+		if plan.stride == 0 {
 			if !p.packItem(s, plan, &tableEntryView{item: r.item(e)}, e.position) {
 				return false
 			}
@@ -137,10 +137,10 @@ func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []table
 			if !p.packItem(s, plan, &es[k], e.position) {
 				return false
 			}
-			numbers[k] = s.items
+			numbers[k] = s.entries
 		case !p.addSample(s, plan, numbers[k]-1, e.position):
 			return false
 		}
 	}
-	return plan.tabled == 0 || !slices.ContainsFunc(left, func(n uint64) bool { return n > 0 })
+	return plan.stride == 0 || !slices.ContainsFunc(left, func(n uint64) bool { return n > 0 })
 }

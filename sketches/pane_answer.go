@@ -55,7 +55,7 @@ func (p *Pane) distinct(c int) int {
 	}
 	var s section
 	p.section(&s, c)
-	return s.items
+	return s.entries
 }
 
 // lookup returns the weight of an item in the table of a sketch's column;
