@@ -184,11 +184,14 @@ func (s *Shard) applyGroups() error {
 		return s.applyCountedGroups()
 	}
 	w, maxKeys := &s.work, s.view.maxKeys()
+	s.reserveCells(maxKeys)
 	since := int32(0)
 	for i := range w.groups {
 		g := &w.groups[i]
 		if i%window == 0 {
-			touchCells(w.groups[i:min(i+window, len(w.groups))])
+			some := w.groups[i:min(i+window, len(w.groups))]
+			touchCells(some)
+			s.touchNames(some)
 		}
 		if g.cell == nil {
 			c, err := s.obtainFetched(w.spans[g.span], g.keyHash, w.keyOf(g), g.stored, maxKeys)
@@ -235,6 +238,39 @@ func touchCells(groups []group) (read uint8) {
 		}
 	}
 	return read
+}
+
+// touchNames reads where the names of keys that get a new cell are, or will be.
+func (s *Shard) touchNames(groups []group) {
+	if s.view.timeless() { // its keys have no names
+		return
+	}
+	var hashes [window]uint64
+	n := 0
+	for i := range groups {
+		if g := &groups[i]; g.cell == nil {
+			hashes[n] = g.keyHash
+			n++
+		}
+	}
+	s.names.touch(hashes[:n])
+}
+
+// reserveCells makes room for the cells that the gathered groups will make, span by span.
+func (s *Shard) reserveCells(maxKeys int) {
+	w := &s.work
+	w.fresh = append(w.fresh[:0], make([]int, len(w.spans))...)
+	for i := range w.groups {
+		if g := &w.groups[i]; g.cell == nil {
+			w.fresh[g.span]++
+		}
+	}
+	for i, n := range w.fresh {
+		if n > 0 {
+			cells := &s.obtainSpan(w.spans[i]).cells
+			cells.reserve(min(n, max(maxKeys+1-cells.len(), 1))) // 1: of the overflow key
+		}
+	}
 }
 
 // letReadersIn gives readers their turn.

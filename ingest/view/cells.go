@@ -70,12 +70,49 @@ func (t *index[E]) find(hash uint64, key string) (none E) {
 
 // add adds an entry whose key is not there.
 func (t *index[E]) add(e E) {
-	if 4*(t.n+1) > 3*len(t.slots) {
-		t.resize(max(leastSlots, 2*len(t.slots)))
-	}
+	t.reserve(1)
 	hash, _ := e.place()
 	t.put(slot[E]{hash, e})
 	t.n++
+}
+
+// reserve makes room for so many more entries at once.
+func (t *index[E]) reserve(n int) {
+	size := max(leastSlots, len(t.slots))
+	for 4*(t.n+n) > 3*size {
+		size *= 2
+	}
+	if size > len(t.slots) {
+		t.resize(size)
+	}
+}
+
+// touch reads what finding the keys with a few hashes will read, at most a window of them, in
+// loops as short as can be, so that it comes from memory together. The result means nothing.
+//
+//go:noinline
+func (t *index[E]) touch(hashes []uint64) (read uint64) {
+	var none E
+	var entries [window]E
+	var keys [window]string
+	if t.n == 0 {
+		return 0
+	}
+	mask := uint64(len(t.slots) - 1)
+	for i, hash := range hashes {
+		entries[i] = t.slots[hash&mask].entry
+	}
+	for i, e := range entries[:len(hashes)] {
+		if e != none {
+			_, keys[i] = e.place()
+		}
+	}
+	for _, key := range keys[:len(hashes)] {
+		if len(key) > 0 {
+			read |= uint64(key[0])
+		}
+	}
+	return read
 }
 
 func (t *index[E]) put(s slot[E]) {

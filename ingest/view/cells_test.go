@@ -27,6 +27,10 @@ func TestCellsAgainstAMap(t *testing.T) {
 				index.add(c)
 				want[key] = c
 			}
+			if random.IntN(500) == 0 {
+				index.reserve(random.IntN(300))
+				index.touch([]uint64{hash(key), random.Uint64(), 0})
+			}
 			if random.IntN(2000) == 0 {
 				index.drop(func(c *cell) bool { return c.key[4] == '1' })
 				for key := range want {
@@ -50,6 +54,28 @@ func TestCellsAgainstAMap(t *testing.T) {
 			t.Errorf("spread %d: %d are not listed", spread, len(want))
 		}
 	}
+}
+
+// What room was made for is added without making more, and touching any keys is no harm.
+func TestRoomForCells(t *testing.T) {
+	var index cells
+	index.touch([]uint64{1})
+	for _, n := range []int{1, 6, 7, 100, 1000} {
+		index.reserve(n)
+		slots := len(index.slots)
+		for range n {
+			key := fmt.Sprint(index.len())
+			index.add(&cell{key: key, hash: keyHash([]byte(key))})
+		}
+		if len(index.slots) != slots {
+			t.Errorf("%d slots had room for %d more, and became %d", slots, n, len(index.slots))
+		}
+	}
+	var hashes [window]uint64
+	for i := range hashes {
+		hashes[i] = keyHash([]byte(fmt.Sprint(i)))
+	}
+	index.touch(hashes[:])
 }
 
 // A look-up among a million keys, as the groups of a batch make it.

@@ -59,6 +59,7 @@ type batchWork struct {
 
 	keyBytes []byte           // the keys of the groups, one after another
 	homes    []*span          // by span; nil: there is none yet
+	fresh    []int            // by span: groups that have no cell yet
 	samples  []*sampleSpan    // by span, of the entry that owes the record
 	parts    []sketches.Group // that are to be applied together
 	cells    []*cell          // of the parts
