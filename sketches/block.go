@@ -230,11 +230,17 @@ func (p *Pane) grow(s *section, plan *columnPlan, bytes int) bool {
 		return false
 	}
 	size -= int(p.block.size) - len(s.room)
-	if plan.stride > 0 {
-		marks = max(marks, min(size/plan.usual+markGroup-1, size-used)&^(markGroup-1))
-	}
-	p.move(s, size, marks)
+	p.move(s, size, plan.marksFor(marks, size, used))
 	return true
+}
+
+// marksFor is how many bytes for marks suit a section of that size, of which so many are
+// used otherwise: at least so many.
+func (c *columnPlan) marksFor(least, size, used int) int {
+	if c.stride == 0 {
+		return 0
+	}
+	return max(least, min(size/c.usual+markGroup-1, size-used)&^(markGroup-1))
 }
 
 // move copies the block to one in which a section has another size and number of marks.
@@ -242,15 +248,19 @@ func (p *Pane) move(s *section, size, marks int) {
 	old := p.block.bytes()
 	b := make([]byte, len(old)+size-len(s.room))
 	copy(b, old[:s.at])
-	room := b[s.at : s.at+size : s.at+size]
-	copy(room, s.room[:min(s.marks, marks)])
-	s.log = marks + copy(room[marks:], s.records())
-	low := size - (len(s.room) - s.low)
-	copy(room[low:], s.room[s.low:])
 	copy(b[s.at+size:], old[s.at+len(s.room):])
-	s.room, s.low, s.marks = room, low, marks
+	s.moveTo(b[s.at:s.at+size:s.at+size], marks)
 	s.setHeader(b)
 	p.block = blockOf(b)
+}
+
+// moveTo copies the section to a new room, with another number of marks.
+func (s *section) moveTo(room []byte, marks int) {
+	copy(room, s.room[:min(s.marks, marks)])
+	log := marks + copy(room[marks:], s.records())
+	low := len(room) - (len(s.room) - s.low)
+	copy(room[low:], s.room[s.low:])
+	s.room, s.log, s.low, s.marks = room, log, low, marks
 }
 
 // trim takes the free bytes out of the block.

@@ -12,7 +12,13 @@ import (
 // one that a query fills is better left as it is.
 func (p *Pane) Compact() {
 	w := p.wide
-	if w == nil || slices.ContainsFunc(w.columns, func(c wideColumn) bool { return c.promoted }) {
+	if w == nil {
+		if p.block.first != nil {
+			p.trim()
+		}
+		return
+	}
+	if slices.ContainsFunc(w.columns, func(c wideColumn) bool { return c.promoted }) {
 		return
 	}
 	q := Pane{layout: p.layout, events: p.events, late: p.late, least: p.least, greatest: p.greatest}

@@ -36,22 +36,87 @@ func (p *Pane) Release() {
 // Merge only for decay by factor, where the later events age the earlier ones.
 func (p *Pane) Follow(later *Pane, which Set) error { return p.merge(later, which, true) }
 
-func (p *Pane) merge(o *Pane, which Set, follow bool) error {
+// Merged returns what Merge makes of a copy of the pane, in its least form as by
+// Compact. It changes neither pane, and keeps nothing of either.
+func (p *Pane) Merged(other *Pane, which Set) (*Pane, error) {
+	if err := p.sameLayout(other); err != nil {
+		return nil, err
+	}
+	var u blockUnion
+	if u.reckon(p, other, which) { // Fast path: one new block.
+		q := new(Pane)
+		*q = *p
+		q.rebuild(&u, u.size)
+		q.countMerged(other)
+		if err := q.mergeFixed(other, which, false); err != nil {
+			return nil, err
+		}
+		q.join(other, which, &u)
+		return q, nil
+	}
+	q := p.Clone()
+	if err := q.Merge(other, which); err != nil {
+		return nil, err
+	}
+	q.Compact()
+	return q, nil
+}
+
+func (p *Pane) sameLayout(o *Pane) error {
 	if p.layout != o.layout && p.layout.fingerprint != o.layout.fingerprint {
 		return fmt.Errorf("%w: panes of layouts %016x and %016x", ErrMismatch, p.layout.fingerprint, o.layout.fingerprint)
+	}
+	return nil
+}
+
+func (p *Pane) merge(o *Pane, which Set, follow bool) error {
+	if err := p.sameLayout(o); err != nil {
+		return err
 	}
 	if p == o {
 		o = o.Clone()
 	}
+	p.countMerged(o)
+	if which == 0 || o.block.first == nil {
+		return nil
+	}
+	p.open()
+	if err := p.mergeFixed(o, which, follow); err != nil {
+		return err
+	}
+	var u blockUnion
+	if u.reckon(p, o, which) { // Fast path of small panes.
+		if u.short > 0 {
+			p.rebuild(&u, blockSize(u.size))
+		}
+		p.join(o, which, &u)
+		return nil
+	}
+	l := p.layout
+	for c := range l.columns {
+		plan := &l.columns[c]
+		if which&(plan.tabled|plan.samples) == 0 {
+			continue
+		}
+		p.widen()
+		if err := p.mergeColumn(c, o, which); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countMerged adds the events of another pane to those counted.
+func (p *Pane) countMerged(o *Pane) {
 	if o.events > 0 {
 		p.see(o.least, o.greatest)
 	}
 	p.events = saturatingAdd(p.events, o.events)
 	p.late = saturatingAdd(p.late, o.late)
-	if which == 0 || o.block.first == nil {
-		return nil
-	}
-	p.open()
+}
+
+// mergeFixed adds what has a fixed place in the block.
+func (p *Pane) mergeFixed(o *Pane, which Set, follow bool) error {
 	l := p.layout
 	for k, i := range l.sums {
 		if which.Has(i) {
@@ -63,16 +128,6 @@ func (p *Pane) merge(o *Pane, which Set, follow bool) error {
 	for k, i := range l.weighted {
 		if which.Has(i) {
 			p.setIgnored(k, saturatingAdd(p.ignored(k), o.ignored(k)))
-		}
-	}
-	for c := range l.columns {
-		plan := &l.columns[c]
-		if which&(plan.tabled|plan.samples) == 0 {
-			continue
-		}
-		p.widen()
-		if err := p.mergeColumn(c, o, which); err != nil {
-			return err
 		}
 	}
 	return nil

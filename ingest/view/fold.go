@@ -133,8 +133,9 @@ func (s *Shard) mergeAhead(h *healing, targets []target) error {
 		if several[at.id] {
 			continue
 		}
-		base := at.stored
-		if c := at.cell; c != nil {
+		var err error
+		switch c := at.cell; {
+		case c != nil:
 			size := int64(c.pane.Size())
 			if size > smallPane || size > room {
 				continue
@@ -143,16 +144,17 @@ func (s *Shard) mergeAhead(h *healing, targets []target) error {
 			if err := s.before(c); err != nil {
 				return err
 			}
-			base = c.pane.Clone()
-		}
-		if base == nil {
+			at.merged, err = c.pane.Merged(p.pane, all)
+		case at.stored != nil: // nobody else has it
+			at.merged, err = at.stored, at.stored.Merge(p.pane, all)
+			at.stored.Compact()
+		default:
 			continue // a new key: there is nothing to merge
 		}
-		if err := base.Merge(p.pane, all); err != nil {
+		if err != nil {
 			return err
 		}
-		base.Compact()
-		at.merged, p.pane = base, nil
+		p.pane = nil
 	}
 	return nil
 }
