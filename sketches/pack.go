@@ -18,7 +18,7 @@ func (p *Pane) Compact() {
 		}
 		return
 	}
-	if slices.ContainsFunc(w.columns, func(c wideColumn) bool { return c.promoted }) {
+	if !w.mayPack(p.layout) {
 		return
 	}
 	q := Pane{layout: p.layout, events: p.events, late: p.late, least: p.least, greatest: p.greatest}
@@ -34,16 +34,30 @@ func (p *Pane) Compact() {
 	*p = q
 }
 
+// mayPack is false if the columns surely do not fit a block.
+func (w *wide) mayPack(l *Layout) bool {
+	size := 0
+	for c := range w.columns {
+		if w.columns[c].promoted {
+			return false
+		}
+		if t := w.columns[c].table; t != nil {
+			size += t.len()*l.columns[c].fixed + t.bytes
+		}
+	}
+	return size <= max(blockLimit-l.block.sections, 0)
+}
+
 // pack writes a wide column into the block; false if it does not fit.
 func (p *Pane) pack(c int, w *wide) bool {
 	plan := &p.layout.columns[c]
-	var es []tableEntryView
-	if t := w.columns[c].table; t != nil {
-		es = t.entries()
-	}
 	sample, ok := p.layout.onlySample(plan, w)
 	if !ok {
 		return false
+	}
+	var es []tableEntryView
+	if t := w.columns[c].table; t != nil {
+		es = t.entries()
 	}
 	var s section
 	p.section(&s, c)
