@@ -24,7 +24,8 @@
 // small. A Layout says which sketches there are over which columns; a Pane holds
 // them for one key and span of time, and is what the write path fills by
 // columns (Pane.Apply, and Apply for many panes), what merges (Merge, Follow), is stored (AppendBinary,
-// Layout.DecodePane) and answers.
+// Layout.DecodePane) and answers. A question merges what it reads into a pane with the
+// memory of earlier questions (Layout.NewUnion).
 //
 // A pane begins as one exact table an item column, shared by all sketches of
 // that column: one update serves them all, a key with one item takes about 160
@@ -54,7 +55,8 @@
 // ones of several rates, with intervals that hold for everything:
 //
 //	mixture.go              base, strata by rate, what is owed; events and samples
-//	mixture_provisional.go  which events are kept, by position and by item
+//	mixture_provisional.go  what is kept of events that are sampled
+//	mixture_apply.go        which events are kept, by position and by item
 //	mixture_moments.go      squares and extremes, for the errors of sampling
 //	mixture_interval.go     the intervals of one stratum and of several
 //	mixture_distinct.go     distinct items, by registers that are complete
