@@ -25,24 +25,11 @@ func TestApplyGroups(t *testing.T) {
 				events := blockEvents(400, []int{30, 200}[seed%2], seed*100+round)
 				r := threeColumns(events)
 				var groups []Group
-				for from := 0; from < len(events); {
-					size := rng.IntN(3)
-					if rng.IntN(30) == 0 {
-						size = rng.IntN(100)
-					}
-					to := min(from+size, len(events))
-					i := rng.IntN(len(together))
-					if len(groups) > 0 && rng.IntN(4) == 0 {
-						i = rng.IntN(1 + i) // now and then the same, soon again
-					}
-					late := rng.IntN(to - from + 1)
-					groups = append(groups, Group{together[i], int32(from), int32(to), int32(late)})
-					part := *r.between(from, to)
-					part.Late = late
-					alone[i].Apply(&part)
-					plain[i].Apply(&part)
-					from = to
-				}
+				cutGroups(rng, r, len(together), func(i, from, to int, part *Rows) {
+					groups = append(groups, Group{together[i], int32(from), int32(to), int32(part.Late)})
+					alone[i].Apply(part)
+					plain[i].Apply(part)
+				})
 				Apply(groups, r)
 			}
 			for i := range together {
@@ -54,6 +41,26 @@ func TestApplyGroups(t *testing.T) {
 		}
 	}
 	Apply(nil, &Rows{})
+}
+
+// cutGroups deals rows out to panes, by groups of any size, none included, of which some are
+// of the same pane soon again.
+func cutGroups(rng *rand.Rand, r *Rows, panes int, fn func(pane, from, to int, part *Rows)) {
+	for from := 0; from < len(r.Times); {
+		size := rng.IntN(3)
+		if rng.IntN(30) == 0 {
+			size = rng.IntN(100)
+		}
+		to := min(from+size, len(r.Times))
+		pane := rng.IntN(panes)
+		if rng.IntN(4) == 0 {
+			pane = rng.IntN(1 + pane)
+		}
+		part := *r.between(from, to)
+		part.Late = rng.IntN(to - from + 1)
+		fn(pane, from, to, &part)
+		from = to
+	}
 }
 
 // TestApplyAllocates: a pane that has room takes events without allocating.

@@ -25,24 +25,11 @@ func TestApplySampled(t *testing.T) {
 				events := blockEvents(400, []int{30, 200}[seed%2], seed*100+round)
 				r := threeColumns(events)
 				var groups []SampledGroup
-				for from := 0; from < len(events); {
-					size := rng.IntN(3)
-					if rng.IntN(30) == 0 {
-						size = rng.IntN(100)
-					}
-					to := min(from+size, len(events))
-					i := rng.IntN(len(together))
-					if len(groups) > 0 && rng.IntN(4) == 0 {
-						i = rng.IntN(1 + i) // now and then the same, soon again
-					}
-					late := rng.IntN(to - from + 1)
-					groups = append(groups, SampledGroup{together[i], int32(from), int32(to), int32(late)})
-					part := *r.between(from, to)
-					part.Late = late
-					alone[i].Apply(&part)
-					keep(positions[i], items[i], &part, rate)
-					from = to
-				}
+				cutGroups(rng, r, len(together), func(i, from, to int, part *Rows) {
+					groups = append(groups, SampledGroup{together[i], int32(from), int32(to), int32(part.Late)})
+					alone[i].Apply(part)
+					keep(positions[i], items[i], part, rate)
+				})
 				ApplySampled(groups, r)
 			}
 			for i, p := range together {
