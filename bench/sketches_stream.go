@@ -75,6 +75,11 @@ func (s *sketchStream) AppendItem(dst []byte, row int32) []byte {
 	return append(append(dst, byte(event.String)), s.item(int(row))...)
 }
 
+// AppendItems implements sketches.Items.
+func (s *sketchStream) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+	return event.AppendTexts(dst, rows, ends, gap, s.text, s.refs)
+}
+
 // hash fills out with the hashes of all events; it is part of what is measured.
 func (s *sketchStream) hash(out []uint64) {
 	event.HashTexts(out, s.text, s.refs[:len(out)])

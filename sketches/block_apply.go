@@ -2,241 +2,267 @@ package sketches
 
 import (
 	"encoding/binary"
-	"math/bits"
+	"slices"
 )
 
-// How events are added to a block.
+// How events are added to blocks. The records of the rows of a few groups are written
+// one behind the other; then those of each group are copied to where the log of its pane
+// ends. So each of the two loops is short, and only the second one waits for memory.
 
-// applyBlock counts the rows of a column from one to another in the block, as
-// far as they fit, and returns the first that it has not dealt with.
-func (p *Pane) applyBlock(s *section, plan *columnPlan, r *Rows, from, to int) int {
-	e := s.first
-	for i, x := range r.Hashes[s.column][from:to] {
-		if x == 0 {
-			continue
-		}
-		if i > 0 || e >= 0 && binary.LittleEndian.Uint64(s.entry(plan.stride, e)) != x {
-			e = s.find(plan.stride, x)
-		}
-		if !p.addRow(s, plan, r, from+i, x, e) {
-			to = from + i
-			break
+// encoded are the records of some rows.
+type encoded struct {
+	log  []byte
+	ends []int32 // by row
+	odd  bool    // some rows are null, or too long for a record
+}
+
+// mostEncoded is how many bytes of records memory is kept for.
+const mostEncoded = 1 << 16
+
+// encode writes the records of rows from one to another.
+func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
+	hashes, words, rows := r.Hashes[c][from:to], r.Positions[from:to], r.Index[from:to]
+	e.ends = slices.Grow(e.ends[:0], len(rows))[:len(rows)]
+	ends := e.ends
+	if plan.items {
+		e.log = r.Items[c].AppendItems(e.log[:0], rows, ends, plan.fixed)
+	} else {
+		e.log = slices.Grow(e.log[:0], len(rows)*plan.fixed)[:len(rows)*plan.fixed]
+		for i := range ends {
+			ends[i] = int32((i + 1) * plan.fixed)
 		}
 	}
-	p.close(s)
+	e.odd = false
+	log, at, counts := e.log, 0, plan.samples == 0
+	for i, end := range ends {
+		b := log[at:end]
+		at = int(end)
+		word := words[i]
+		if counts {
+			word = 1
+		}
+		plan.begin(b, c, hashes[i], word)
+		if len(plan.weights) > 0 {
+			r.putWeights(b[plan.weightsAt:], plan, from+i)
+		}
+		if plan.items {
+			b[plan.fixed-1] = byte(len(b) - plan.fixed)
+		}
+		if hashes[i] == 0 || len(b)-plan.fixed > blockItem {
+			e.odd = true
+		}
+	}
+}
+
+// mayCopy tells whether the records of a group may go into a block as they stand. The
+// first of them begins at at.
+func (e *encoded) mayCopy(hashes []uint64, plan *columnPlan, ends []int32, at int32) bool {
+	for i, end := range ends {
+		if hashes[i] == 0 || int(end-at)-plan.fixed > blockItem {
+			return false
+		}
+		at = end
+	}
+	return true
+}
+
+// begin writes a record down to its weights.
+func (plan *columnPlan) begin(b []byte, c int, hash, word uint64) {
+	binary.LittleEndian.PutUint64(b, hash)
+	binary.LittleEndian.PutUint64(b[wordAt:], word)
+	if plan.tagged {
+		b[columnAt] = byte(c)
+	}
+}
+
+// putWeights writes the weights of row i.
+func (r *Rows) putWeights(b []byte, plan *columnPlan, i int) {
+	for j, w := range plan.weights {
+		binary.LittleEndian.PutUint64(b[weightBytes*j:], uint64(max(r.Weights[w][i], 0)))
+	}
+}
+
+// inBlocks is how many groups in front have blocks, and rows that follow one another.
+func inBlocks(groups []Group, most int) int {
+	next := groups[0].From
+	for k := range groups {
+		g := &groups[k]
+		if g.Pane.wide != nil || g.From != next || int(g.To-g.From) > most {
+			return k
+		}
+		next = g.To
+	}
+	return len(groups)
+}
+
+// applyBlocks counts the items of a column for groups of which inBlocks is true.
+func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
+	plan, most, e := &l.columns[c], l.block.most, &r.encoded
+	first, last := int(groups[0].From), int(groups[len(groups)-1].To)
+	e.encode(c, plan, r, first, last)
+	at := int32(0)
+	for k := range groups {
+		g := &groups[k]
+		if g.From == g.To {
+			continue
+		}
+		p, n := g.Pane, int(g.To-g.From)
+		ends := e.ends[int(g.From)-first : int(g.To)-first]
+		log := e.log[at:ends[n-1]]
+		// A group before may have been of the same pane.
+		fits := p.wide == nil && (!e.odd || e.mayCopy(r.Hashes[c][g.From:g.To], plan, ends, at))
+		at = ends[n-1]
+		if fits && (p.block.gap() < len(log) || int(p.block.records)+n > most) {
+			fits = p.makeRoom(n, len(log))
+		}
+		if !fits {
+			if p.wide == nil && !e.odd && !l.block.combines {
+				p.widen() // row by row they would not fit either
+			}
+			l.applySlowly(c, g, r)
+			continue
+		}
+		// Fast path: all records of the group are copied.
+		p.block.log += uint16(copy(p.block.bytes()[p.block.log:], log))
+		p.block.records += uint16(n)
+	}
+	if cap(e.log) > mostEncoded {
+		e.log = nil
+	}
+}
+
+// applySlowly counts the items of a column for one pane, row by row as far as they go
+// into its block.
+func (l *Layout) applySlowly(c int, g *Group, r *Rows) {
+	from, to := int(g.From), int(g.To)
+	row := from
+	if p := g.Pane; p.wide == nil {
+		if l.block.combines || to-from <= l.block.most {
+			if row = p.addRows(c, r, from, to); row == to {
+				return
+			}
+		}
+		p.widen()
+	}
+	g.Pane.wide.apply(l, c, r.between(from, to), row-from)
+}
+
+// addRows adds rows to the block as far as they fit, and returns the first that does not.
+func (p *Pane) addRows(c int, r *Rows, from, to int) int {
+	plan := &p.layout.columns[c]
+	for i := from; i < to; i++ {
+		hash, word := r.Hashes[c][i], uint64(1)
+		if hash == 0 {
+			continue
+		}
+		if plan.samples != 0 {
+			word = r.Positions[i]
+		}
+		r.scratch = r.scratch[:0]
+		if plan.items {
+			r.scratch = r.Items[c].AppendItem(r.scratch, r.Index[i])
+		}
+		weights, ok := p.addRecord(c, plan, hash, word, r.scratch)
+		if !ok {
+			return i
+		}
+		r.putWeights(weights, plan, i)
+	}
 	return to
 }
 
-// addRow adds row i, whose item has entry e, or none if e is negative. It is false,
-// with nothing changed, if that does not fit.
-func (p *Pane) addRow(s *section, plan *columnPlan, r *Rows, i int, hash uint64, e int) bool {
-	position := uint64(0)
-	if plan.room > 0 {
-		if s.samples == plan.room {
-			return false
-		}
-		position = r.Positions[i]
+// addRecord adds a record of no weight, and returns the place of its weights. It is
+// false, with nothing changed that shows, if it does not fit.
+func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte) (weights []byte, ok bool) {
+	size := plan.fixed + len(item)
+	if len(item) > blockItem {
+		return nil, false
 	}
-	switch {
-	case e >= 0:
-		if !p.addKnown(s, plan, e, position) {
-			return false
-		}
-	case s.addFresh(plan, r, i, hash, position):
-		e = s.entries - 1
-	default: // Slow path: nearly always for room.
-		if plan.items {
-			r.scratch = r.Items[s.column].AppendItem(r.scratch[:0], r.Index[i])
-		}
-		if !p.addItem(s, plan, hash, position, r.scratch) {
-			return false
-		}
-		e = s.entries - 1
+	if (p.block.gap() < size || int(p.block.records) >= p.layout.block.most) && !p.makeRoom(1, size) {
+		return nil, false
 	}
-	if len(plan.weights) > 0 {
-		s.weigh(plan, e, r, i)
-	}
-	return true
-}
-
-// addFresh is the fast path for an item that has no entry, in a column that has
-// entries: there is room for one of usual length, and it is written where it stays. It
-// is false, with nothing changed but the gap, if it does not fit after all.
-func (s *section) addFresh(plan *columnPlan, r *Rows, i int, hash, position uint64) bool {
-	gap := s.room[s.log:s.low]
-	if len(gap) < plan.usual || s.entries >= min(s.marks, tableAlways) {
-		return false
-	}
-	end, n := len(gap)-plan.stride, 0
-	if plan.room > 0 {
-		putSample(gap, s.entries, position)
-		n = sampleBytes
-	}
+	b := p.block.bytes()[p.block.log:]
+	plan.begin(b, c, hash, word)
+	weights = b[plan.weightsAt : plan.weightsAt+weightBytes*len(plan.weights)]
+	clear(weights)
 	if plan.items {
-		item := r.Items[s.column].AppendItem(gap[n+1:n+1:end], r.Index[i])
-		if len(item) > min(end-n-1, blockItem) {
-			return false
-		}
-		gap[n] = byte(len(item))
-		n += 1 + len(item)
+		b[plan.fixed-1] = byte(len(item))
+		copy(b[plan.fixed:], item)
 	}
-	s.room[s.entries] = byte(hash)
-	entry := gap[end:]
-	binary.LittleEndian.PutUint64(entry, hash)
-	if plan.stride > countAt {
-		plan.beginEntry(entry)
-	}
-	s.log += n
-	s.low -= plan.stride
-	s.entries++
-	if plan.room > 0 {
-		s.samples++
-	}
-	return true
+	p.block.log += uint16(size)
+	p.block.records++
+	return weights, true
 }
 
-// beginEntry sets what an entry has besides its hash.
-func (plan *columnPlan) beginEntry(b []byte) {
-	clear(b[countAt:])
-	if plan.counts {
-		binary.LittleEndian.PutUint32(b[countAt:], 1)
+// makeRoom makes room for so many records more, of so many bytes together. It is false,
+// with nothing changed that shows, if there cannot be.
+func (p *Pane) makeRoom(records, bytes int) bool {
+	b, plan := &p.block, &p.layout.block
+	least, most := bytes, plan.most
+	if plan.combines {
+		p.combine()
+		// What is to be combined again must have had many records added, or each of
+		// them would cost too much.
+		least, most = max(bytes, int(b.size)/3), most-most/3
 	}
-}
-
-// weigh adds the weights of row i to an entry.
-func (s *section) weigh(plan *columnPlan, e int, r *Rows, i int) {
-	b := s.entry(plan.stride, e)
-	for j, w := range plan.weights {
-		if x := r.Weights[w][i]; x > 0 {
-			sum := b[plan.weightsAt+8*j:]
-			binary.LittleEndian.PutUint64(sum, saturatingAdd(binary.LittleEndian.Uint64(sum), uint64(x)))
-		}
-	}
-}
-
-// find returns the number of an item's entry, or -1.
-func (s *section) find(stride int, hash uint64) int {
-	if stride == 0 {
-		return -1
-	}
-	e := s.alike(hash, 0)
-	for e >= 0 && binary.LittleEndian.Uint64(s.entry(stride, e)) != hash {
-		e = s.alike(hash, e+1)
-	}
-	return e
-}
-
-// alike returns the first entry from one on that has the mark of an item, and so is
-// most likely the item's, or -1. It looks at twice as many marks as come in a group,
-// so that its loop nearly always ends at once; those behind the last entry's, which
-// may be none, are left out.
-func (s *section) alike(hash uint64, from int) int {
-	like := (hash & 0xff) * ones
-	for first := from &^ (markGroup - 1); first < s.entries; first += 2 * markGroup {
-		marks := s.room[first : first+2*markGroup]
-		low, high := zeros(binary.LittleEndian.Uint64(marks)^like), zeros(binary.LittleEndian.Uint64(marks[markGroup:])^like)
-		if first < from {
-			low &= ^uint64(0) << (8 * (from - first))
-		}
-		if low|high == 0 {
-			continue
-		}
-		e := first + bits.TrailingZeros64(low)/8
-		if low == 0 {
-			e = first + markGroup + bits.TrailingZeros64(high)/8
-		}
-		if e < s.entries {
-			return e
-		}
-		return -1
-	}
-	return -1
-}
-
-const ones, tops = 0x0101010101010101, 0x8080808080808080
-
-// zeros has the top bit of each byte that is zero, and perhaps of some above the first such one.
-func zeros(x uint64) uint64 { return (x - ones) &^ x & tops }
-
-// addItem adds an item that has no entry, and its first event. It is false,
-// with nothing changed, if that does not fit.
-func (p *Pane) addItem(s *section, plan *columnPlan, hash, position uint64, item []byte) bool {
-	if !plan.items {
-		item = nil
-	}
-	need := plan.fixed + len(item)
-	if s.gap() < need || s.entries >= min(s.marks, tableAlways) || len(item) > blockItem {
-		// Slow path: nearly always for room.
-		if !s.fits(plan, len(item)) {
-			return false
-		}
-		if (s.gap() < need || plan.stride > 0 && s.entries == s.marks) && !p.grow(s, plan, need) {
-			return false
-		}
-	}
-	log := s.room[s.log:s.low]
-	if plan.room > 0 {
-		putSample(log, s.entries, position)
-		log = log[sampleBytes:]
-		s.samples++
-		s.log += sampleBytes
-	}
-	if plan.items {
-		log[0] = byte(len(item))
-		s.log += 1 + copy(log[1:], item)
-	}
-	if plan.stride > 0 {
-		s.room[s.entries] = byte(hash)
-		b := s.room[s.low-plan.stride : s.low]
-		binary.LittleEndian.PutUint64(b, hash)
-		plan.beginEntry(b)
-		s.low -= plan.stride
-	}
-	s.entries++
-	return true
-}
-
-// addKnown adds an event of an item that has an entry. It is false, with
-// nothing changed, if that does not fit.
-func (p *Pane) addKnown(s *section, plan *columnPlan, e int, position uint64) bool {
-	if !plan.counts {
-		return p.addSample(s, plan, e, position)
-	}
-	b := s.entry(plan.stride, e)[countAt:]
-	count := binary.LittleEndian.Uint32(b)
-	if count == blockCount {
+	if int(b.records)+records > most {
 		return false
 	}
-	binary.LittleEndian.PutUint32(b, count+1)
+	if b.gap() >= least {
+		return true
+	}
+	size := blockSize(max(int(b.log)+bytes, int(b.size)+1))
+	if size == 0 {
+		return false
+	}
+	b.resize(size)
 	return true
 }
 
-// addSample adds an event of an item that there is to the log of a column with a
-// sample.
-func (p *Pane) addSample(s *section, plan *columnPlan, e int, position uint64) bool {
-	if s.gap() < sampleBytes && !p.grow(s, plan, sampleBytes) {
-		return false
+// combine makes one record of all that are of the same item, in columns of which records
+// have counts. Those of an item stay in order.
+func (p *Pane) combine() {
+	l := p.layout
+	if !l.block.combines || p.block.records < 2 {
+		return
 	}
-	putSample(s.room[s.log:], e, position)
-	s.log += sampleBytes
-	s.samples++
-	return true
+	var slots [2 * blockLimit / columnAt]uint16 // open addressing by hash: where the first record of an item begins, plus one
+	log := p.log()
+	end, records := 0, 0
+	for at := 0; at < len(log); {
+		plan := &l.columns[l.columnOf(log[at:])]
+		r := log[at : at+plan.recordSize(log[at:])]
+		at += len(r)
+		if plan.samples == 0 {
+			slot := binary.LittleEndian.Uint64(r) % uint64(len(slots))
+			for slots[slot] != 0 && !plan.sameItem(log[slots[slot]-1:], r) {
+				slot = (slot + 1) % uint64(len(slots))
+			}
+			if first := slots[slot]; first != 0 {
+				plan.addTo(log[first-1:], r)
+				continue
+			}
+			slots[slot] = uint16(end) + 1
+		}
+		end += copy(log[end:], r)
+		records++
+	}
+	p.block.log, p.block.records = uint16(l.block.log+end), uint16(records)
 }
 
-// putSample writes the part of a record that the reservoir needs.
-func putSample(b []byte, e int, position uint64) {
-	_ = b[sampleBytes-1]
-	b[0] = byte(e)
-	binary.LittleEndian.PutUint64(b[1:], position)
+// sameItem tells whether another record is of the item of r, which is of this column.
+func (plan *columnPlan) sameItem(other, r []byte) bool {
+	return binary.LittleEndian.Uint64(other) == binary.LittleEndian.Uint64(r) && (!plan.tagged || other[columnAt] == r[columnAt])
 }
 
-// fits tells whether an item more may have an entry, if there is room.
-func (s *section) fits(plan *columnPlan, item int) bool {
-	if s.entries == blockEntries || item > blockItem {
-		return false
+// addTo adds the count and the weights of record r to another one of its item.
+func (plan *columnPlan) addTo(other, r []byte) {
+	add := func(at int) {
+		sum := saturatingAdd(binary.LittleEndian.Uint64(other[at:]), binary.LittleEndian.Uint64(r[at:]))
+		binary.LittleEndian.PutUint64(other[at:], sum)
 	}
-	if plan.items { // the lengths of those there are: what is in the log besides
-		item += s.log - s.marks - s.samples*sampleBytes - s.entries
+	add(wordAt)
+	for j := range plan.weights {
+		add(plan.weightsAt + weightBytes*j)
 	}
-	return plan.stride == 0 || plan.fits(s.entries+1, item)
 }

@@ -2,7 +2,6 @@ package sketches
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -82,7 +81,7 @@ func TestMergeBlocks(t *testing.T) {
 				if got, want := panes[i].AppendBinary(nil), plain[i].AppendBinary(nil); !bytes.Equal(got, want) {
 					t.Fatalf("%s, seed %d, sketches %b: merged in a block, the encoding is another", name, seed, which)
 				}
-				checkSections(t, panes[i])
+				checkLog(t, panes[i])
 				if !bytes.Equal(panes[j].AppendBinary(nil), before) {
 					t.Fatalf("%s, seed %d: merging has changed the other pane", name, seed)
 				}
@@ -132,26 +131,21 @@ func mergeEither(t *testing.T, rng *rand.Rand, p **Pane, o, plain, other *Pane, 
 	}
 }
 
-// checkSections: what headers say lies within the block, without an overlap.
-func checkSections(t *testing.T, p *Pane) {
+// checkLog: what a block says of its log is so.
+func checkLog(t *testing.T, p *Pane) {
 	t.Helper()
 	if p.wide != nil || p.block.first == nil {
 		return
 	}
-	if p.block.size > blockLimit && p.layout.block.sections <= blockLimit {
-		t.Fatalf("a block of %d bytes", p.block.size)
+	if p.block.size > blockLimit && p.layout.block.log <= blockLimit || p.block.log > p.block.size || int(p.block.records) > p.layout.block.most {
+		t.Fatalf("a block of %d bytes, used up to %d, of %d records", p.block.size, p.block.log, p.block.records)
 	}
-	end := p.layout.block.sections
-	for c := range p.layout.columns {
-		var s section
-		p.section(&s, c)
-		if s.at != end || s.gap() < 0 || p.layout.columns[c].stride > 0 && s.entries > s.marks {
-			t.Fatalf("column %d begins at %d of %d, %d bytes free, %d entries with %d marks", c, s.at, end, s.gap(), s.entries, s.marks)
-		}
-		end += len(s.room)
+	records := 0
+	for log := p.log(); len(log) > 0; records++ {
+		log = log[p.layout.columns[p.layout.columnOf(log)].recordSize(log):]
 	}
-	if end > int(p.block.size) {
-		t.Fatalf("sections end at %d of %d", end, p.block.size)
+	if records != int(p.block.records) {
+		t.Fatalf("%d records, not %d", records, p.block.records)
 	}
 }
 
@@ -190,26 +184,6 @@ func TestMergeBlocksAtLimits(t *testing.T) {
 		}
 		if last < test.least || last > test.most {
 			t.Errorf("%s: up to %d events stay in the block, want %d to %d", test.name, last, test.least, test.most)
-		}
-	}
-}
-
-// TestMergeBlocksOfGreatCounts: a count that a block cannot hold makes the pane wide.
-func TestMergeBlocksOfGreatCounts(t *testing.T) {
-	l := mustLayout(t, []Spec{{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}})
-	for _, more := range []uint32{blockCount - 1, blockCount} {
-		p := l.NewPane()
-		p.Apply(rowsOf([]sketchtest.Event{{Hash: 7, Item: []byte("a")}}))
-		o := p.Clone()
-		var s section
-		o.section(&s, 0)
-		binary.LittleEndian.PutUint32(s.entry(l.columns[0].stride, 0)[countAt:], more)
-		plain := wideOf(p)
-		if err := errors.Join(p.Merge(o, l.All()), plain.Merge(o, l.All())); err != nil {
-			t.Fatal(err)
-		}
-		if stays := p.wide == nil; stays != (more < blockCount) || !bytes.Equal(p.AppendBinary(nil), plain.AppendBinary(nil)) {
-			t.Errorf("1 and %d: in a block: %v", more, stays)
 		}
 	}
 }

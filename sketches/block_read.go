@@ -2,65 +2,62 @@ package sketches
 
 import (
 	"encoding/binary"
-	"slices"
+	"iter"
 )
 
 // How a block is read.
 
-// record is one of a section's log.
-type record struct {
-	entry    int    // number of the item
-	position uint64 // of a sample
-	item     []byte // aliases the block; only good if fresh
-	fresh    bool   // the item occurs for the first time
+// columnOf tells of which column the first record of a log is.
+func (l *Layout) columnOf(log []byte) int {
+	if l.block.tagged {
+		return int(log[columnAt])
+	}
+	return l.block.column
 }
 
-// next takes the first record off a log; seen is how many items there were before.
-func (plan *columnPlan) next(log []byte, seen int) (r record, rest []byte) {
-	r.entry, r.fresh = seen, true
-	if plan.samples != 0 {
-		r.entry, r.position = int(log[0]), binary.LittleEndian.Uint64(log[1:])
-		log, r.fresh = log[sampleBytes:], r.entry == seen
+// recordSize is how many bytes the first record of a log takes, which is of this column.
+func (plan *columnPlan) recordSize(log []byte) int {
+	if !plan.items {
+		return plan.fixed
 	}
-	if plan.items && r.fresh {
-		n := 1 + int(log[0])
-		r.item, log = log[1:n:n], log[n:]
-	}
-	return r, log
+	return plan.fixed + int(log[plan.fixed-1])
 }
 
-// blockTable makes t the table of a column in the block, without an index.
-func (p *Pane) blockTable(t *table, column int) {
-	plan := &p.layout.columns[column]
-	*t = table{plan: plan, words: t.words[:0], items: t.items[:0]}
-	if p.block.first == nil {
-		return
-	}
-	var s section
-	p.section(&s, column)
-	stride := t.stride()
-	t.words = slices.Grow(t.words, s.entries*stride)[:s.entries*stride]
-	clear(t.words)
-	seen := 0
-	for log := s.records(); len(log) > 0; {
-		var r record
-		if r, log = plan.next(log, seen); r.fresh {
-			t.putItem(r.item)
-			seen++
+// records are those of a column in the block, in order. They alias it.
+func (p *Pane) records(column int) iter.Seq[[]byte] {
+	return func(yield func(r []byte) bool) {
+		l := p.layout
+		for log := p.log(); len(log) > 0; {
+			c := l.columnOf(log)
+			r := log[:l.columns[c].recordSize(log)]
+			if c == column && !yield(r) {
+				return
+			}
+			log = log[len(r):]
 		}
-		t.words[r.entry*stride+1]++
 	}
-	if plan.stride == 0 {
-		return
-	}
-	for i := range s.entries {
-		words, b := t.entry(i), s.entry(plan.stride, i)
-		words[0] = binary.LittleEndian.Uint64(b)
-		if plan.counts {
-			words[1] = uint64(binary.LittleEndian.Uint32(b[countAt:]))
+}
+
+// addLog adds the records of a column in a block to its table.
+func (t *table) addLog(p *Pane, column int) {
+	plan := t.plan
+	for r := range p.records(column) {
+		hash, count := binary.LittleEndian.Uint64(r), uint64(1)
+		if plan.samples == 0 {
+			count = binary.LittleEndian.Uint64(r[wordAt:])
 		}
+		var words []uint64
+		if i := t.find(hash); i >= 0 {
+			words = t.entry(i)
+		} else {
+			words = t.open(hash)
+			if plan.items {
+				t.putItem(r[plan.fixed:])
+			}
+		}
+		words[1] = saturatingAdd(words[1], count)
 		for j := range plan.weights {
-			words[2+j] = binary.LittleEndian.Uint64(b[plan.weightsAt+8*j:])
+			words[2+j] = saturatingAdd(words[2+j], binary.LittleEndian.Uint64(r[plan.weightsAt+weightBytes*j:]))
 		}
 	}
 }
@@ -69,60 +66,33 @@ func (p *Pane) blockTable(t *table, column int) {
 // times what there is.
 func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	spec := &p.layout.specs[sketch]
+	fixed, records := p.layout.columns[spec.Column].fixed, int(p.block.records)
 	r := &Reservoir{size: spec.Size}
-	if p.block.first == nil {
-		return r
-	}
-	plan := &p.layout.columns[spec.Column]
-	var s section
-	p.section(&s, spec.Column)
-	r.heap = make([]sampled, 0, min(room*s.samples, spec.Size))
-	r.arena = make([]byte, 0, room*s.log)
-	items := make([][]byte, 0, s.entries)
-	for log := s.records(); len(log) > 0; {
-		var one record
-		if one, log = plan.next(log, len(items)); one.fresh {
-			items = append(items, one.item)
-		}
-		r.Add(one.position, items[one.entry])
+	r.heap = make([]sampled, 0, min(room*records, spec.Size))
+	r.arena = make([]byte, 0, room*max(len(p.log())-records*fixed, 0))
+	for one := range p.records(spec.Column) {
+		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), one[fixed:])
 	}
 	return r
 }
 
 // lookupBlock returns a word of an item's entry as a table has them: 1 is its
 // count, and weight sums follow. It is false if there is none.
-func (p *Pane) lookupBlock(column, word int, hash uint64) (uint64, bool) {
-	if p.block.first == nil {
-		return 0, false
-	}
-	var s section
-	p.section(&s, column)
+func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool) {
 	plan := &p.layout.columns[column]
-	e := s.find(plan.stride, hash)
-	if e < 0 {
-		return 0, false
-	}
-	b := s.entry(plan.stride, e)
-	switch {
-	case word > 1:
-		return binary.LittleEndian.Uint64(b[plan.weightsAt+8*(word-2):]), true
-	case plan.counts:
-		return uint64(binary.LittleEndian.Uint32(b[countAt:])), true
-	}
-	return s.recordsOf(plan, e), true
-}
-
-// recordsOf counts the records of an entry's item.
-func (s *section) recordsOf(plan *columnPlan, e int) (n uint64) {
-	seen := 0
-	for log := s.records(); len(log) > 0; {
-		var r record
-		if r, log = plan.next(log, seen); r.fresh {
-			seen++
+	for r := range p.records(column) {
+		if binary.LittleEndian.Uint64(r) != hash {
+			continue
 		}
-		if r.entry == e {
+		found = true
+		switch {
+		case word > 1:
+			n = saturatingAdd(n, binary.LittleEndian.Uint64(r[plan.weightsAt+weightBytes*(word-2):]))
+		case plan.samples != 0:
 			n++
+		default:
+			n = saturatingAdd(n, binary.LittleEndian.Uint64(r[wordAt:]))
 		}
 	}
-	return n
+	return n, found
 }

@@ -86,6 +86,7 @@ func TestBlockEqualsWide(t *testing.T) {
 			batched(events, seed, func(piece []sketchtest.Event) {
 				block.Apply(threeColumns(piece))
 				plain.Apply(threeColumns(piece))
+				checkLog(t, block)
 				got, want := block.AppendBinary(nil), plain.AppendBinary(nil)
 				if !bytes.Equal(got, want) {
 					t.Fatalf("%s, seed %d: in a block, the encoding is another", name, seed)
@@ -151,9 +152,66 @@ func TestBlockCompacts(t *testing.T) {
 	if !bytes.Equal(merged.AppendBinary(nil), p.AppendBinary(nil)) {
 		t.Error("merged and compacted, the encoding is another")
 	}
-	var s section
-	merged.section(&s, 0)
-	if s.gap() != 0 {
-		t.Errorf("%d bytes are free", s.gap())
+	if merged.block.gap() != 0 {
+		t.Errorf("%d bytes are free", merged.block.gap())
+	}
+}
+
+// TestBlockCombines: without a reservoir a few items stay in a small block however often
+// they come, one at a time or many, and are counted as the plain way counts them.
+func TestBlockCombines(t *testing.T) {
+	specs := []Spec{{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}, {Name: "weighed", Kind: KindHotList, Weight: 0, Size: 100},
+		{Name: "other", Kind: KindHLL, Column: 1, Precision: 12}}
+	l, err := NewLayout(2, 1, 0, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, together := range []int{1, 7, 200} {
+		events := make([]sketchtest.Event, 3000)
+		for i := range events {
+			events[i].Hash, events[i].Item = sketchtest.Item(i * i % 11)
+			events[i].Weight = int64(i%9 - 1)
+		}
+		r := rowsOf(events)
+		r.Hashes, r.Items = append(r.Hashes, r.Hashes[0]), append(r.Items, r.Items[0])
+		block, plain := l.NewPane(), l.NewPane()
+		plain.open()
+		plain.widen()
+		for from := 0; from < len(events); from += together {
+			part := *r.between(from, min(from+together, len(events)))
+			block.Apply(&part)
+			plain.Apply(&part)
+			checkLog(t, block)
+		}
+		if !bytes.Equal(block.AppendBinary(nil), plain.AppendBinary(nil)) {
+			t.Errorf("%d at a time: another encoding", together)
+		}
+		// A group that is larger than a block may be leaves it, and comes back.
+		block.Compact()
+		if block.wide != nil || block.Size() > 64+blockLimit/2 {
+			t.Errorf("%d at a time: six items take %d bytes; wide: %v", together, block.Size(), block.wide != nil)
+		}
+	}
+}
+
+// TestLayoutColumns: a record has a byte for its column.
+func TestLayoutColumns(t *testing.T) {
+	for _, n := range []int{blockColumns, blockColumns + 1} {
+		l, err := NewLayout(n, 0, 0, []Spec{{Name: "a", Kind: KindHLL, Precision: 12}, {Name: "b", Kind: KindHLL, Column: n - 1, Precision: 12}})
+		if (err == nil) != (n <= blockColumns) {
+			t.Fatalf("%d columns: %v", n, err)
+		}
+		if err != nil {
+			continue
+		}
+		r := rowsOf(sketchtest.Streams(5, 5, 1)[5].Events)
+		for len(r.Hashes) < n {
+			r.Hashes, r.Items = append(r.Hashes, r.Hashes[0]), append(r.Items, r.Items[0])
+		}
+		p := l.NewPane()
+		p.Apply(r)
+		if got := p.Distinct(1, 0.95); p.wide != nil || got.Value != p.Distinct(0, 0.95).Value || got.Value == 0 {
+			t.Errorf("column %d has %v distinct items", n-1, got)
+		}
 	}
 }

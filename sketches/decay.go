@@ -111,33 +111,12 @@ func (s *HalfLifeSum) Add(time int64, value float64) {
 // AddValues adds values at their times, leaving out what Add leaves out.
 func (s *HalfLifeSum) AddValues(times []int64, values []float64) {
 	values = values[:len(times)]
-	if len(times) == 1 {
-		*s = s.plus(times[0], values[0])
-		return
-	}
 	for len(times) > sumBlock {
 		s.addBlock(times[:sumBlock], values[:sumBlock])
 		times, values = times[sumBlock:], values[sumBlock:]
 	}
 	s.addBlock(times, values)
 	s.settle(s.sum, s.lost)
-}
-
-// plus returns the sum with a value more. The sum comes and goes in registers, for
-// panes of many keys get their values one by one.
-func (s HalfLifeSum) plus(time int64, value float64) HalfLifeSum {
-	h := s.halfLife
-	start, length := s.span()
-	if rest := uint64(time - start); rest < length && math.Float64bits(value)<<1 <= decayLimitBits<<1 {
-		// Fast path: a usable value within the landmark's half-life.
-		s.include(float64(value * h.power(int64(rest))))
-		s.settle(s.sum, s.lost)
-		return s
-	}
-	t, v := [1]int64{time}, [1]float64{value}
-	s.addBlock(t[:], v[:])
-	s.settle(s.sum, s.lost)
-	return s
 }
 
 // addNear is the fast path for whole columns: a block of usable values that come

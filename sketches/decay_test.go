@@ -445,3 +445,36 @@ func TestHalfLifeSumColumns(t *testing.T) {
 		}
 	}
 }
+
+// TestPaneSums: a pane's sum is what HalfLifeSum makes of the same values, to the last bit
+// where few come at once: also of values that are not usable, of late ones, and of
+// those of another half-life.
+func TestPaneSums(t *testing.T) {
+	l, err := NewLayout(0, 0, 1, []Spec{{Name: "s", Kind: KindDecay, HalfLife: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -decayLimit, 0, math.Copysign(0, -1), 5e-324}
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 41))
+		p, want := l.NewPane(), NewHalfLifeSum(l.halfLives[0])
+		for range 300 {
+			n := 1 + r.IntN(fewValues)
+			times, values := make([]int64, n), make([]float64, n)
+			for i := range times {
+				times[i], values[i] = -3000+r.Int64N(6000), r.NormFloat64()
+				if r.IntN(10) == 0 {
+					values[i] = odd[r.IntN(len(odd))]
+				}
+				if r.IntN(30) == 0 {
+					times[i] = []int64{math.MinInt64, math.MaxInt64, decayTimeLimit, -decayTimeLimit}[r.IntN(int(1+seed%4))]
+				}
+				want.Add(times[i], values[i])
+			}
+			p.Apply(&Rows{Index: make([]int32, n), Times: times, Positions: make([]uint64, n), Values: [][]float64{values}})
+			if got := p.halfLifeSum(0); got != *want {
+				t.Fatalf("seed %d: the pane has %v, the sum is %v", seed, got, *want)
+			}
+		}
+	}
+}

@@ -27,25 +27,25 @@
 // Layout.DecodePane) and answers. A question merges what it reads into a pane with the
 // memory of earlier questions (Layout.NewUnion).
 //
-// A pane begins as one exact table an item column, shared by all sketches of
-// that column: one update serves them all, a key with one item takes about 160
-// bytes with everything, and its answers are exact and say so. The table is
-// promoted to the real sketches when it would take more memory than they do.
-// The rule for that is a monotone function of the set of distinct items and the layout,
+// A pane begins as a block of bytes, the log of its events (block.go), and then
+// has one exact table an item column, shared by all sketches of that column: one update
+// serves them all, a key with one item takes about 160 bytes with everything, and its
+// answers are exact and say so. The table is promoted to the real sketches when it would
+// take more memory than they do. The rule for that is a monotone function of the set of distinct items and the layout,
 // so whether an answer is exact, and every distinct estimate, does not depend upon how
 // events were partitioned, ordered, split into panes or merged.
 //
 //	events ──Apply──▶ block ──▶ table ──▶ sketches
-//	                  (bytes)   (a column's exact counts)
+//	                  (a log)   (a column's exact counts)
 //
 // Columns are what makes it fast. A promoted column's hot list is a cache in front of
 // its other sketches (writeback.go): an event of an item that is listed costs one
-// count. Panes of many keys are bound by memory: see Apply. `sketchlog bench
+// count. Panes of many keys are bound by memory: see block and Apply. `sketchlog bench
 // sketches` measures both, beside widely used libraries.
 //
 // Items are 64-bit hashes; 0 is null and counted by no sketch. Item bytes are
-// asked for only when an item is new to a table, a hot list or a sample. Two items
-// of equal hash are one item.
+// asked for only of small panes, and when an item is new to a table, a hot list or a
+// sample. Two items of equal hash are one item.
 //
 // # Sampling
 //

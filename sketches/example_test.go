@@ -12,6 +12,14 @@ type words []string
 
 func (w words) AppendItem(dst []byte, row int32) []byte { return append(dst, w[row]...) }
 
+func (w words) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+	for i, row := range rows {
+		dst = w.AppendItem(append(dst, make([]byte, gap)...), row)
+		ends[i] = int32(len(dst))
+	}
+	return dst
+}
+
 // rows makes the columns that a pane takes of one batch.
 func rows(batch words) *sketches.Rows {
 	r := &sketches.Rows{Hashes: make([][]uint64, 1), Items: []sketches.Items{batch}}

@@ -49,55 +49,39 @@ func countEvents(groups []Group, times []int64) {
 		if g.From == g.To {
 			continue
 		}
-		least, greatest := times[g.From], times[g.From]
-		for _, t := range times[g.From+1 : g.To] {
-			least, greatest = min(least, t), max(greatest, t)
-		}
 		p := g.Pane
-		p.see(least, greatest)
+		least := times[g.From]
+		greatest := least
+		for j := g.From + 1; j < g.To; j++ {
+			least, greatest = min(least, times[j]), max(greatest, times[j])
+		}
+		if p.events > 0 {
+			least, greatest = min(least, p.least), max(greatest, p.greatest)
+		}
+		p.least, p.greatest = least, greatest
+		if p.block.first == nil {
+			p.openForRows()
+		}
 		p.events = saturatingAdd(p.events, uint64(g.To-g.From))
 		p.late = saturatingAdd(p.late, uint64(g.Late))
-		p.openForRows()
 	}
 }
 
 // applyColumn counts the items of a column.
 func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 	plan := &l.columns[c]
-	if !plan.kept() {
+	if plan.kept() == 0 {
 		return
 	}
-	var sections [appliedTogether]section
-	hashes := r.Hashes[c]
-	for i := range groups {
-		g, s := &groups[i], &sections[i]
-		if s.first = -1; g.From < g.To && g.Pane.wide == nil {
-			g.Pane.section(s, c)
-			if plan.stride > 0 {
-				s.first = s.alike(hashes[g.From], 0)
-			}
-		}
-	}
-	touchEntries(sections[:len(groups)], plan.stride)
-	l.touchWide(c, groups, hashes)
-	for i := range groups {
-		g, s := &groups[i], &sections[i]
-		from, to := int(g.From), int(g.To)
-		if from == to {
+	l.touchWide(c, groups, r.Hashes[c])
+	for len(groups) > 0 {
+		if n := inBlocks(groups, l.block.most); n > 0 {
+			l.applyBlocks(c, groups[:n], r)
+			groups = groups[n:]
 			continue
 		}
-		done := from
-		if p := g.Pane; p.wide == nil {
-			if s.header != p.header(c) { // a group before was of the same pane
-				p.section(s, c)
-				s.first = s.find(plan.stride, hashes[from])
-			}
-			if done = p.applyBlock(s, plan, r, from, to); done == to {
-				continue
-			}
-			p.widen()
-		}
-		g.Pane.wide.apply(l, c, r.between(from, to), done-from)
+		l.applySlowly(c, &groups[0], r)
+		groups = groups[1:]
 	}
 }
 
@@ -110,7 +94,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 //
 //go:noinline
 func touch(groups []Group) (read byte) {
-	const usualRecord, usualEntry = 24, 8 // bytes
+	const usualRecord = 32 // bytes
 	var blocks [appliedTogether]block
 	for i := range groups {
 		blocks[i] = groups[i].Pane.block
@@ -118,10 +102,10 @@ func touch(groups []Group) (read byte) {
 	for _, block := range blocks[:len(groups)] {
 		b := block.bytes()
 		if last := len(b) - 1; last >= 0 {
-			log, low := int(block.log), int(block.low)
+			log, end := int(block.log), int(block.size)
 			read |= b[0] | b[min(cacheLine-1, last)] // a block may begin anywhere in a line
-			read |= b[min(log, last)] | b[min(log+usualRecord, last)] | b[max(low-usualEntry, 0)]
-			if low-log < usualRecord+usualEntry { // it will be copied to a larger one
+			read |= b[min(log, last)] | b[min(log+usualRecord, last)]
+			if end-log < usualRecord { // it will be copied to a larger one
 				for at := cacheLine; at < last; at += cacheLine {
 					read |= b[at]
 				}
@@ -178,19 +162,6 @@ func (l *Layout) touchWide(c int, groups []Group, hashes []uint64) (read uint64)
 		}
 		if roots[i] != nil {
 			read |= roots[i].position
-		}
-	}
-	return read
-}
-
-// touchEntries reads the entries that the first items of groups seem to have, for
-// the same reason.
-//
-//go:noinline
-func touchEntries(sections []section, stride int) (read byte) {
-	for i := range sections {
-		if s := &sections[i]; s.first >= 0 {
-			read |= s.entry(stride, s.first)[0]
 		}
 	}
 	return read

@@ -3,6 +3,7 @@ package sketches
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"sketchlog/sketches/sketchtest"
@@ -12,6 +13,16 @@ import (
 type batchItems []sketchtest.Event
 
 func (b batchItems) AppendItem(dst []byte, row int32) []byte { return append(dst, b[row].Item...) }
+
+func (b batchItems) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+	for i, row := range rows {
+		item, at := b[row].Item, len(dst)+gap
+		dst = slices.Grow(dst, gap+len(item))[:at+len(item)]
+		copy(dst[at:], item)
+		ends[i] = int32(len(dst))
+	}
+	return dst
+}
 
 // rowsOf makes the columns of events: one item column, one of weights, one of values.
 func rowsOf(events []sketchtest.Event) *Rows {

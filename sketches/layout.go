@@ -18,11 +18,15 @@ const (
 	tableEntry   = 24   // bytes that an entry is reckoned at, items apart
 )
 
-// Items gives the bytes of a batch's items by row. It is asked only on slow
-// paths: for an item that is new to a table, a hot list or a sample.
+// Items gives the canonical bytes of a batch's items by row.
 type Items interface {
-	// AppendItem appends the canonical bytes of the row's item to dst and returns it.
+	// AppendItem appends the row's item to dst and returns it. It is asked on slow paths only:
+	// for an item that is new to a table, a hot list or a sample.
 	AppendItem(dst []byte, row int32) []byte
+	// AppendItems appends the items of rows, each behind a gap of so many bytes, which may
+	// be any: the caller will write there. It sets in ends, which is as long as rows,
+	// where each item ends in dst. It is asked for the rows of small panes.
+	AppendItems(dst []byte, rows, ends []int32, gap int) []byte
 }
 
 // Set is a choice of a layout's sketches: bit i is sketch i.
@@ -72,14 +76,11 @@ type columnPlan struct {
 	sampled int   // the last of these; -1: none
 	cache   int   // the hot list in front of the other sketches; -1: none that counts each event once
 
-	// In a block; see measure.
-	stride int // bytes an entry; 0: no entries
-	fixed  int // bytes that a new item takes besides its own
-	usual  int // the same with an item of usual length
-	room   int // how many events the sample may hold
-
-	counts    bool // entries have a count, for there is no sample
-	weightsAt int  // where their weight sums begin
+	// Of a record in a block; see measure.
+	tagged    bool // it tells its column
+	weightsAt int  // where its weights begin
+	fixed     int  // bytes besides the item's own; the last of these is its length
+	most      int  // how many there may be: as many items surely need not be promoted
 }
 
 // sumPlan says what a decayed sum is of.
@@ -96,6 +97,9 @@ func NewLayout(itemColumns, weightColumns, valueColumns int, specs []Spec) (*Lay
 		blooms: make([]*BloomParameters, len(specs)), halfLives: make([]*HalfLife, len(specs))}
 	l.columnScratch.New = func() any { return new(columnScratch) }
 	var faults []error
+	if itemColumns > blockColumns {
+		faults = append(faults, fmt.Errorf("a layout has at most %d item columns, not %d", blockColumns, itemColumns))
+	}
 	if len(specs) > maxSketches {
 		faults = append(faults, fmt.Errorf("a layout holds at most %d sketches, not %d", maxSketches, len(specs)))
 	}
@@ -176,7 +180,6 @@ func (l *Layout) plan() {
 	}
 	for i := range l.columns {
 		slices.Sort(l.columns[i].weights)
-		l.columns[i].measure()
 	}
 	l.slots = make([]int, len(l.specs))
 	for i := range l.specs {

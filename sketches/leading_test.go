@@ -50,3 +50,11 @@ func BenchmarkTopKOfATable(b *testing.B) {
 type textItems [][]byte
 
 func (t textItems) AppendItem(dst []byte, row int32) []byte { return append(dst, t[row]...) }
+
+func (t textItems) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+	for i, row := range rows {
+		dst = t.AppendItem(append(dst, make([]byte, gap)...), row)
+		ends[i] = int32(len(dst))
+	}
+	return dst
+}

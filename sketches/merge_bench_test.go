@@ -14,17 +14,18 @@ func BenchmarkMergeSmallPanes(b *testing.B) {
 		p, o := l.NewPane(), l.NewPane()
 		p.Apply(rowsOf(events[:n]))
 		o.Apply(rowsOf(events[n:]))
-		var u blockUnion
-		if !u.reckon(p, o, l.All()) {
+		size, fits := p.unionFits(o, l.All())
+		if !fits {
 			b.Fatal("the union does not fit")
 		}
 		b.Run(fmt.Sprintf("events=%d/in-place", n), func(b *testing.B) {
 			b.ReportAllocs()
 			roomy := p.Clone()
-			roomy.rebuild(&u, blockSize(u.size))
-			before := roomy.Clone().block.bytes()
+			roomy.block.resize(blockSize(size))
+			before, block := roomy.Clone(), roomy.block
 			for b.Loop() {
-				copy(roomy.block.bytes(), before)
+				roomy.block = block
+				copy(roomy.block.bytes(), before.block.bytes())
 				if err := roomy.Merge(o, l.All()); err != nil {
 					b.Fatal(err)
 				}

@@ -23,8 +23,7 @@ func (p *Pane) Compact() {
 	}
 	q := Pane{layout: p.layout, events: p.events, late: p.late, least: p.least, greatest: p.greatest}
 	q.openForRows()
-	fixed := &p.layout.block
-	copy(q.block.bytes()[fixed.sums:fixed.sections], p.block.bytes()[fixed.sums:])
+	copy(q.block.bytes()[:p.layout.block.log], p.block.bytes())
 	for c := range w.columns {
 		if !q.pack(c, w) {
 			return
@@ -45,7 +44,7 @@ func (w *wide) mayPack(l *Layout) bool {
 			size += t.len()*l.columns[c].fixed + t.bytes
 		}
 	}
-	return size <= max(blockLimit-l.block.sections, 0)
+	return size <= max(blockLimit-l.block.log, 0)
 }
 
 // pack writes a wide column into the block; false if it does not fit.
@@ -59,17 +58,15 @@ func (p *Pane) pack(c int, w *wide) bool {
 	if t := w.columns[c].table; t != nil {
 		es = t.entries()
 	}
-	var s section
-	p.section(&s, c)
 	if plan.samples != 0 {
-		ok = p.packSample(&s, plan, sample, es)
-	} else {
-		for i := range es {
-			ok = ok && p.packItem(&s, plan, &es[i], 0)
+		return p.packSample(c, plan, sample, es)
+	}
+	for i := range es {
+		if !p.packItem(c, plan, &es[i], es[i].words[1]) {
+			return false
 		}
 	}
-	s.setHeader(p.block.bytes())
-	return ok
+	return true
 }
 
 // onlySample returns the sample that all reservoirs of a column hold, nil if
@@ -82,7 +79,7 @@ func (l *Layout) onlySample(plan *columnPlan, w *wide) (*Reservoir, bool) {
 			continue
 		}
 		r := sketchAs[*Reservoir](w, i)
-		if r != nil && (r.population > blockEntries || r.population > uint64(plan.sample)) {
+		if r != nil && r.population > uint64(plan.most) {
 			return nil, false
 		}
 		if seen && !sameSample(first, r) {
@@ -106,20 +103,14 @@ func sameSample(a, b *Reservoir) bool {
 	return true
 }
 
-// packItem writes a table's entry into the block, and the record of its first event.
-func (p *Pane) packItem(s *section, plan *columnPlan, e *tableEntryView, position uint64) bool {
-	if plan.stride == 0 {
-		return p.addItem(s, plan, 0, position, e.item)
-	}
-	if e.words[1] > blockCount || !p.addItem(s, plan, e.words[0], position, e.item) {
+// packItem writes a record into the block; its word is a position, or a count.
+func (p *Pane) packItem(c int, plan *columnPlan, e *tableEntryView, word uint64) bool {
+	weights, ok := p.addRecord(c, plan, e.words[0], word, e.item)
+	if !ok {
 		return false
 	}
-	b := s.entry(plan.stride, s.entries-1)
-	if plan.counts {
-		binary.LittleEndian.PutUint32(b[countAt:], uint32(e.words[1]))
-	}
 	for j, x := range e.words[2:] {
-		binary.LittleEndian.PutUint64(b[plan.weightsAt+8*j:], x)
+		binary.LittleEndian.PutUint64(weights[weightBytes*j:], x)
 	}
 	return true
 }
@@ -127,7 +118,7 @@ func (p *Pane) packItem(s *section, plan *columnPlan, e *tableEntryView, positio
 // packSample writes the column into the block, event by event of the sample, which
 // must hold all events of each entry: what a sketch lacks that was merged in part,
 // a log cannot tell.
-func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []tableEntryView) bool {
+func (p *Pane) packSample(c int, plan *columnPlan, r *Reservoir, es []tableEntryView) bool {
 	if r == nil {
 		return len(es) == 0
 	}
@@ -135,32 +126,27 @@ func (p *Pane) packSample(s *section, plan *columnPlan, r *Reservoir, es []table
 	for i := range es {
 		left[i] = es[i].words[1]
 	}
-	numbers := make([]int, len(es)) // of the entries in the block, plus one; 0: none yet
+	nothing := make([]uint64, 2+len(plan.weights))
 	for i := range r.heap {
 		e := &r.heap[i]
-		if plan.stride == 0 {
-			if !p.packItem(s, plan, &tableEntryView{item: r.item(e)}, e.position) {
-				return false
+		one := tableEntryView{words: nothing, item: r.item(e)}
+		if plan.tabled != 0 {
+			k := 0
+			for k < len(es) && (left[k] == 0 || string(es[k].item) != string(one.item)) {
+				k++
 			}
-			continue
-		}
-		k := 0
-		for k < len(es) && (left[k] == 0 || string(es[k].item) != string(r.item(e))) {
-			k++
-		}
-		if k == len(es) {
-			return false // a sample of other events than the table's
-		}
-		left[k]--
-		switch {
-		case numbers[k] == 0:
-			if !p.packItem(s, plan, &es[k], e.position) {
-				return false
+			if k == len(es) {
+				return false // a sample of other events than the table's
 			}
-			numbers[k] = s.entries
-		case !p.addSample(s, plan, numbers[k]-1, e.position):
+			one.words[0] = es[k].words[0]
+			if left[k] == es[k].words[1] { // The first record has all that the item weighs.
+				one.words = es[k].words
+			}
+			left[k]--
+		}
+		if !p.packItem(c, plan, &one, e.position) {
 			return false
 		}
 	}
-	return plan.stride == 0 || !slices.ContainsFunc(left, func(n uint64) bool { return n > 0 })
+	return !slices.ContainsFunc(left, func(n uint64) bool { return n > 0 })
 }

@@ -14,6 +14,7 @@ type Rows struct {
 	Weights   [][]int64   // by weight column; negative: not a usable weight, not counted by that sketch but tallied as ignored
 	Values    [][]float64 // by value column; NaN: null, not counted
 
+	encoded encoded
 	scratch []byte // for items on their way into a block, kept from one Apply to the next
 	some    *Rows  // for between
 }
@@ -124,7 +125,7 @@ func (p *Pane) Union() *Pane { return p.copy(true) }
 
 func (p *Pane) copy(lent bool) *Pane {
 	c := *p
-	c.block = blockOf(slices.Clone(p.block.bytes()))
+	c.block.setBytes(slices.Clone(p.block.bytes()))
 	if p.wide == nil {
 		return &c
 	}

@@ -50,12 +50,12 @@ func (p *Pane) distinct(c int) int {
 		}
 		return 0
 	}
-	if p.block.first == nil {
-		return 0
+	scratch := tableScratches.Get().(*tableScratch)
+	defer tableScratches.Put(scratch)
+	if t := p.exactTable(c, scratch); t != nil {
+		return t.len()
 	}
-	var s section
-	p.section(&s, c)
-	return s.entries
+	return 0
 }
 
 // lookup returns the weight of an item in the table of a sketch's column;
@@ -118,9 +118,13 @@ func (p *Pane) Contains(sketch int, hash uint64) (maybe bool, falsePositiveRate 
 // reckoned once: that takes far longer than a look-up.
 func (p *Pane) ContainsAll(sketch int, hashes []uint64) (maybe []bool, falsePositiveRate float64) {
 	maybe = make([]bool, len(hashes))
-	if p.Column(p.layout.specs[sketch].Column) {
-		for i, hash := range hashes {
-			_, maybe[i] = p.lookup(sketch, hash)
+	if c := p.layout.specs[sketch].Column; p.Column(c) {
+		scratch := tableScratches.Get().(*tableScratch)
+		defer tableScratches.Put(scratch)
+		if t := p.exactTable(c, scratch); t != nil {
+			for i, hash := range hashes {
+				maybe[i] = t.find(hash) >= 0
+			}
 		}
 		return maybe, 0
 	}

@@ -42,16 +42,16 @@ func (p *Pane) Merged(other *Pane, which Set) (*Pane, error) {
 	if err := p.sameLayout(other); err != nil {
 		return nil, err
 	}
-	var u blockUnion
-	if u.reckon(p, other, which) { // Fast path: one new block.
+	if size, fits := p.unionFits(other, which); fits { // Fast path: one new block.
 		q := new(Pane)
 		*q = *p
-		q.rebuild(&u, u.size)
+		q.block.resize(size)
 		q.countMerged(other)
 		if err := q.mergeFixed(other, which, false); err != nil {
 			return nil, err
 		}
-		q.join(other, which, &u)
+		q.join(other)
+		q.trim()
 		return q, nil
 	}
 	q := p.Clone()
@@ -84,12 +84,11 @@ func (p *Pane) merge(o *Pane, which Set, follow bool) error {
 	if err := p.mergeFixed(o, which, follow); err != nil {
 		return err
 	}
-	var u blockUnion
-	if u.reckon(p, o, which) { // Fast path of small panes.
-		if u.short > 0 {
-			p.rebuild(&u, blockSize(u.size))
+	if size, fits := p.unionFits(o, which); fits { // Fast path of small panes.
+		if size > int(p.block.size) {
+			p.block.resize(blockSize(size))
 		}
-		p.join(o, which, &u)
+		p.join(o)
 		return nil
 	}
 	l := p.layout
@@ -154,24 +153,14 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 	mine := &w.columns[c]
 	mine.trust = trustUnknown
 	if o.Column(c) {
+		if !mine.promoted {
+			w.mergeTable(l, c, o, which)
+			return nil
+		}
 		scratch := tableScratches.Get().(*tableScratch)
 		defer tableScratches.Put(scratch)
-		theirs := o.exactTable(c, scratch)
-		switch {
-		case theirs == nil:
-		case mine.promoted:
+		if theirs := o.exactTable(c, scratch); theirs != nil {
 			w.absorb(l, which, theirs, scratch)
-		default:
-			if mine.table == nil && w.lent {
-				mine.table = lendTable(plan)
-			} else if mine.table == nil {
-				mine.table = newTable(plan)
-			}
-			mine.table.union(theirs)
-			// Only now, so that merging either way promotes the same table.
-			if !mine.table.fits() {
-				w.promote(l, c, which)
-			}
 		}
 		return nil
 	}
@@ -179,6 +168,33 @@ func (p *Pane) mergeColumn(c int, o *Pane, which Set) error {
 		w.promote(l, c, which)
 	}
 	return w.mergeSketches(l, o.wide, which)
+}
+
+// mergeTable adds the exact table of another pane to a column that is exact.
+func (w *wide) mergeTable(l *Layout, c int, o *Pane, which Set) {
+	mine := &w.columns[c]
+	var theirs *table
+	if o.wide != nil {
+		theirs = o.wide.columns[c].table
+	}
+	if theirs == nil && o.block.records == 0 {
+		return
+	}
+	plan := &l.columns[c]
+	if mine.table == nil && w.lent {
+		mine.table = lendTable(plan)
+	} else if mine.table == nil {
+		mine.table = newTable(plan)
+	}
+	if theirs != nil {
+		mine.table.union(theirs)
+	} else {
+		mine.table.addLog(o, c)
+	}
+	// Only now, so that merging either way promotes the same table.
+	if !mine.table.fits() {
+		w.promote(l, c, which)
+	}
 }
 
 // mergeSketches adds promoted sketches to promoted sketches.

@@ -3,6 +3,7 @@ package sketches
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // The decayed sums and the tallies of ignored events have fixed places in a
@@ -48,7 +49,7 @@ func (p *Pane) Ignored(sketch int) uint64 {
 
 // sumBlock is the place of the k-th decayed sum: three words.
 func (p *Pane) sumBlock(k int) *[sumBytes]byte {
-	return (*[sumBytes]byte)(p.block.bytes()[p.layout.block.sums+k*sumBytes:])
+	return (*[sumBytes]byte)(unsafe.Add(unsafe.Pointer(p.block.first), k*sumBytes)) // every block begins with them
 }
 
 func words3(b *[sumBytes]byte) (x, y, z uint64) {
@@ -103,26 +104,53 @@ func (l *Layout) byTime(k int) bool { return l.sumPlans[k].halfLife != nil }
 
 // applySums adds values to the k-th sum of each pane.
 func (l *Layout) applySums(k int, groups []Group, r *Rows) {
-	plan, at := &l.sumPlans[k], l.block.sums+k*sumBytes
+	plan := &l.sumPlans[k]
 	times, values := r.Times, r.Values[plan.column]
-	values = values[:len(times)]
 	for i := range groups {
 		g := &groups[i]
-		switch n := g.To - g.From; {
-		case n == 0:
+		from, to := int(g.From), int(g.To)
+		switch {
+		case from == to:
 		case plan.halfLife == nil:
 			s := g.Pane.factorSum(k)
-			s.AddValues(values[g.From:g.To])
+			s.AddValues(values[from:to])
 			g.Pane.setFactorSum(k, &s)
-		case n == 1: // Fast path: nearly all groups where there are many keys.
-			b := (*[sumBytes]byte)(g.Pane.block.bytes()[at:])
-			plan.halfLife.readSum(b).plus(times[g.From], values[g.From]).write(b)
+		case to-from > fewValues:
+			g.Pane.addHalfLife(k, times[from:to], values[from:to])
 		default:
-			s := g.Pane.halfLifeSum(k)
-			s.AddValues(times[g.From:g.To], values[g.From:g.To])
-			g.Pane.setHalfLifeSum(k, &s)
+			place := g.Pane.sumBlock(k)
+			for ; from < to; from++ {
+				if !plan.halfLife.addTo(place, times[from], values[from]) {
+					g.Pane.addHalfLife(k, times[from:from+1], values[from:from+1])
+				}
+			}
 		}
 	}
+}
+
+// fewValues is up to how many values are added one by one.
+const fewValues = 4
+
+// addHalfLife adds values to the k-th sum.
+func (p *Pane) addHalfLife(k int, times []int64, values []float64) {
+	s := p.halfLifeSum(k)
+	s.AddValues(times, values)
+	p.setHalfLifeSum(k, &s)
+}
+
+// addTo is the fast path for the panes of many keys: it adds a usable value within the
+// landmark's half-life to the sum at its place, as AddValues would. It is false, with
+// nothing changed, for another value.
+func (h *HalfLife) addTo(place *[sumBytes]byte, time int64, value float64) bool {
+	x, y, z := words3(place)
+	rest := uint64(time - int64(x^1<<63)*h.milliseconds)
+	if rest >= uint64(h.milliseconds) || x == 0 || math.Float64bits(value)<<1 > decayLimitBits<<1 {
+		return false
+	}
+	sum, lost := twoSum(math.Float64frombits(y), float64(value*h.power(int64(rest))))
+	sum, lost = twoSum(sum, math.Float64frombits(z)+lost)
+	setWords3(place, x, math.Float64bits(sum), math.Float64bits(lost))
+	return true
 }
 
 // mergeSum adds the k-th sum of another pane; follow: of a later one.

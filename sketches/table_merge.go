@@ -29,11 +29,13 @@ func (p *Pane) exactTable(c int, scratch *tableScratch) *table {
 	if p.wide != nil {
 		return p.wide.columns[c].table
 	}
-	if p.block.first == nil {
+	if p.block.records == 0 {
 		return nil
 	}
-	p.blockTable(&scratch.block, c)
-	return &scratch.block
+	t := &scratch.block
+	*t = table{plan: &p.layout.columns[c], words: t.words[:0], items: t.items[:0], index: t.index[:0]}
+	t.addLog(p, c)
+	return t
 }
 
 // lentTables are the memory of panes that were made for a question (see NewUnion).

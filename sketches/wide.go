@@ -72,24 +72,24 @@ func (p *Pane) widen() {
 	defer tableScratches.Put(scratch)
 	for c := range w.columns {
 		plan := &p.layout.columns[c]
-		o := p.exactTable(c, scratch)
-		if o == nil || o.len() == 0 {
-			continue
-		}
 		if plan.tabled != 0 {
-			w.columns[c].table = o.larger()
+			if o := p.exactTable(c, scratch); o != nil && o.len() > 0 {
+				w.columns[c].table = o.larger()
+			}
 		}
 		for i := range p.layout.specs {
-			if plan.samples.Has(i) {
-				w.sketches[i] = p.blockReservoir(i, 2)
+			if !plan.samples.Has(i) {
+				continue
+			}
+			if r := p.blockReservoir(i, 2); r.population > 0 {
+				w.sketches[i] = r
 			}
 		}
 	}
 	p.wide = w
 	p.open()
-	b := append(make([]byte, 0, p.layout.block.sections), p.block.bytes()[:p.layout.block.sections]...)
-	clear(b[:p.layout.block.sums])
-	p.block = blockOf(b)
+	p.block.log, p.block.records = uint16(p.layout.block.log), 0
+	p.block.resize(p.layout.block.log)
 }
 
 // promote turns a column's table into the sketches in which.

@@ -225,6 +225,33 @@ func (i *ItemColumn) AppendItem(dst []byte, row int32) []byte {
 	return append(append(dst, byte(String)), c.text(c.Bits[row])...)
 }
 
+// AppendItems appends the items of rows, each behind a gap of so many bytes, which may be
+// any, and sets in ends, which is as long as rows, where each item ends in dst.
+func (i *ItemColumn) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+	if !i.whole && !i.tuple && i.columns[0].texts(rows) { // Fast path: strings of one field.
+		return AppendTexts(dst, rows, ends, gap, i.columns[0].Bytes, i.columns[0].Bits)
+	}
+	for k, row := range rows {
+		dst = slices.Grow(dst, gap)
+		dst = i.AppendItem(dst[:len(dst)+gap], row)
+		ends[k] = int32(len(dst))
+	}
+	return dst
+}
+
+// texts tells whether the column has a string in each of rows. The column may be nil.
+func (c *Column) texts(rows []int32) bool {
+	if c == nil {
+		return false
+	}
+	for _, row := range rows {
+		if c.Kinds[row] != String {
+			return false
+		}
+	}
+	return true
+}
+
 // AppendTuple appends the row's fields as a tuple, also where they are one or none: the
 // canonical bytes of a key. Items of ["*"] have no such form.
 func (i *ItemColumn) AppendTuple(dst []byte, row int32) []byte {

@@ -32,6 +32,33 @@ func checkHashes(t *testing.T, b *Batch, events []modelEvent, fields ...string) 
 			t.Fatalf("row %d %v: hash %x, want %x", row, fields, hashes[row], HashItem(want))
 		}
 	}
+	checkAppendItems(t, items, len(events))
+	checkAppendItems(t, b.Items([]string{"*"}), len(events))
+}
+
+// checkAppendItems compares AppendItems with AppendItem, over rows in any order, with any gap,
+// in memory that is too small and that is not.
+func checkAppendItems(t *testing.T, items *ItemColumn, n int) {
+	t.Helper()
+	r := random(uint64(n))
+	for _, gap := range []int{0, 1, 17} {
+		rows := make([]int32, r.IntN(40))
+		for i := range rows {
+			rows[i] = int32(r.IntN(n))
+		}
+		ends := make([]int32, len(rows))
+		all := items.AppendItems(append(make([]byte, 0, r.IntN(2000)), "before"...), rows, ends, gap)
+		at := len("before")
+		for i, row := range rows {
+			if got, want := all[at+gap:ends[i]], items.AppendItem(nil, row); !bytes.Equal(got, want) {
+				t.Fatalf("row %d behind a gap of %d: %x, want %x", row, gap, got, want)
+			}
+			at = int(ends[i])
+		}
+		if at != len(all) || string(all[:6]) != "before" {
+			t.Fatalf("%x: %d items end at %d of %d", all[:6], len(rows), at, len(all))
+		}
+	}
 }
 
 func TestHashesMatchItems(t *testing.T) {

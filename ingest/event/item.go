@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -283,6 +284,33 @@ func HashTexts(out []uint64, text []byte, refs []uint64) {
 			out[i] = nonZero(x ^ x>>32)
 		}
 	}
+}
+
+// AppendTexts appends the canonical bytes of string items, each behind a gap of so many bytes, which
+// may be any, and sets in ends, which is as long as rows, where each item ends in dst. Refs
+// are those of HashTexts, by row.
+func AppendTexts(dst []byte, rows, ends []int32, gap int, text []byte, refs []uint64) []byte {
+	ends = ends[:len(rows)]
+	for i, row := range rows {
+		ref := refs[row]
+		s := text[ref>>32:][:uint32(ref)]
+		at := len(dst) + gap
+		size := at + 1 + len(s)
+		if size > cap(dst) {
+			dst = slices.Grow(dst, size-len(dst))
+		}
+		dst = dst[:size]
+		dst[at] = byte(String)
+		if to := dst[at+1:]; len(s) >= 8 && len(s) <= 16 {
+			// Fast path, without a call: two words, which overlap for less than sixteen bytes.
+			binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(s))
+			binary.LittleEndian.PutUint64(to[len(s)-8:], binary.LittleEndian.Uint64(s[len(s)-8:]))
+		} else {
+			copy(to, s)
+		}
+		ends[i] = int32(size)
+	}
+	return dst
 }
 
 // allNull says whether a tuple's elements are all null: a null is the byte 0 and any other
