@@ -89,6 +89,7 @@ type Question struct {
 	K, N       int
 	Confidence float64
 	Strict     bool
+	step       bool // one of a series: a sum is as of its end, unless At says otherwise
 }
 
 // check finds every fault that shows without knowing the view.

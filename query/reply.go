@@ -157,6 +157,9 @@ func (p *plan) sum(g *gathered) sketches.Estimate {
 	if _, greatest := g.pane().Times(); !p.atGiven && g.pane().Events() > 0 {
 		at = max(at, greatest) // events that were applied after the plan was made
 	}
+	if _, to, bounded := p.covered(g); p.question.step && !p.atGiven && bounded {
+		at = min(at, to)
+	}
 	e := g.mixture.Sum(p.sketch, at, p.question.Confidence)
 	if g.unread > 0 || g.mixed {
 		e.Low, e.High, e.Exact = math.Inf(-1), math.Inf(1), false

@@ -90,7 +90,7 @@ func (e *Engine) series(ctx context.Context, q Question, step time.Duration) (*S
 	}
 	for at := first; ; at += width {
 		start, end := at, at+width
-		q.Window, q.From, q.To = 0, &start, &end
+		q.Window, q.From, q.To, q.step = 0, &start, &end, true
 		point, err := e.Answer(ctx, q)
 		if err != nil {
 			return nil, err

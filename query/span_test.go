@@ -260,6 +260,35 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+// TestSeriesOfSums: a step's sum is as of the step's end, or of the newest event where that
+// is earlier; or as of the moment asked for.
+func TestSeriesOfSums(t *testing.T) {
+	n, ten := spans(t)
+	hours := fmt.Sprintf("question=sum&step=1h&from=%d&to=%d", ten, ten+3*3600_000)
+	minutes := fmt.Sprintf("question=sum&step=10m&from=%d&to=%d", ten, ten+20*minute)
+	for _, c := range []struct {
+		view, parameters string
+		want             []float64
+	}{
+		{"minutes", hours, []float64{8*math.Exp2(-3570/60.0) + 8*math.Exp2(-3290/60.0), 8, 0}},
+		{"minutes", minutes, []float64{8*math.Exp2(-570/60.0) + 8*math.Exp2(-290/60.0), 0}},
+		{"minutes", minutes + fmt.Sprintf("&at=%d", ten+310_000), []float64{8 + 8*math.Exp2(-280/60.0), 0}},
+		// Its panes of a minute are gone, and a step covers one of ten minutes.
+		{"rolled", fmt.Sprintf("question=sum&step=1m&from=%d&to=%d", ten+5*minute, ten+6*minute),
+			[]float64{8*math.Exp2(-570/60.0) + 8*math.Exp2(-290/60.0)}},
+	} {
+		points := n.series(c.view, c.parameters)
+		if len(points) != len(c.want) {
+			t.Fatalf("%s?%s: %d points", c.view, c.parameters, len(points))
+		}
+		for i, p := range points {
+			if got := float64(*p.Estimate); math.Abs(got-c.want[i]) > 1e-9*c.want[i] {
+				t.Errorf("%s?%s: step %d is %v, want %v", c.view, c.parameters, i, got, c.want[i])
+			}
+		}
+	}
+}
+
 func TestSeriesRefuses(t *testing.T) {
 	n, ten := spans(t)
 	n.view("lists", `{"stream": "s", "by": [], "pane": "1m", "from": "earliest", "sketches": {"hot": {"kind": "hotlist", "of": "item", "size": 50}}}`)
