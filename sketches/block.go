@@ -69,7 +69,7 @@ type blockPlan struct {
 	kept         Set  // sketches that the log is for
 	tagged       bool // records tell their column
 	column       int  // of all records, if they do not
-	most         int  // how many records there may be
+	most         int  // so many records are not too many for any column
 	combines     bool // there are records that count events
 }
 

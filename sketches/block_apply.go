@@ -113,7 +113,7 @@ func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
 		fits := p.wide == nil && (!e.odd || e.mayCopy(r.Hashes[c][g.From:g.To], plan, ends, at))
 		at = ends[n-1]
 		if fits && (p.block.gap() < len(log) || int(p.block.records)+n > most) {
-			fits = p.makeRoom(n, len(log))
+			fits = p.makeRoom(c, n, len(log))
 		}
 		if !fits {
 			if p.wide == nil && !e.odd && !l.block.combines {
@@ -137,7 +137,7 @@ func (l *Layout) applySlowly(c int, g *Group, r *Rows) {
 	from, to := int(g.From), int(g.To)
 	row := from
 	if p := g.Pane; p.wide == nil {
-		if l.block.combines || to-from <= l.block.most {
+		if l.block.combines || to-from <= l.columns[c].most {
 			if row = p.addRows(c, r, from, to); row == to {
 				return
 			}
@@ -178,7 +178,7 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 	if len(item) > blockItem {
 		return nil, false
 	}
-	if (p.block.gap() < size || int(p.block.records) >= p.layout.block.most) && !p.makeRoom(1, size) {
+	if (p.block.gap() < size || int(p.block.records) >= p.layout.block.most) && !p.makeRoom(c, 1, size) {
 		return nil, false
 	}
 	b := p.block.bytes()[p.block.log:]
@@ -194,18 +194,24 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 	return weights, true
 }
 
-// makeRoom makes room for so many records more, of so many bytes together. It is false,
-// with nothing changed that shows, if there cannot be.
-func (p *Pane) makeRoom(records, bytes int) bool {
-	b, plan := &p.block, &p.layout.block
+// makeRoom makes room for so many records more of a column, of so many bytes together. It
+// is false, with nothing changed that shows, if there cannot be.
+func (p *Pane) makeRoom(c, records, bytes int) bool {
+	b, plan := &p.block, &p.layout.columns[c]
 	least, most := bytes, plan.most
-	if plan.combines {
+	if p.layout.block.combines {
+		if b.gap() >= bytes && p.recordsOf(c)+records <= most {
+			return true // it is the records of all columns that are many
+		}
 		p.combine()
 		// What is to be combined again must have had many records added, or each of
 		// them would cost too much.
-		least, most = max(bytes, int(b.size)/3), most-most/3
+		least = max(bytes, int(b.size)/3)
+		if plan.samples == 0 {
+			most -= most / 3
+		}
 	}
-	if int(b.records)+records > most {
+	if p.recordsOf(c)+records > most {
 		return false
 	}
 	if b.gap() >= least {
@@ -219,16 +225,20 @@ func (p *Pane) makeRoom(records, bytes int) bool {
 	return true
 }
 
-// combine makes one record of all that are of the same item, in columns of which records
-// have counts. Those of an item stay in order.
+// combine combines the records of the block.
 func (p *Pane) combine() {
-	l := p.layout
-	if !l.block.combines || p.block.records < 2 {
-		return
+	log, records := p.layout.combine(p.log(), int(p.block.records))
+	p.block.log, p.block.records = uint16(p.layout.block.log+len(log)), uint16(records)
+}
+
+// combine makes one record of all that are of the same item, in columns of which records
+// have counts, and returns what is left of a log, in place. Those of an item stay in order.
+func (l *Layout) combine(log []byte, records int) (rest []byte, left int) {
+	if !l.block.combines || records < 2 {
+		return log, records
 	}
 	var slots [2 * blockLimit / columnAt]uint16 // open addressing by hash: where the first record of an item begins, plus one
-	log := p.log()
-	end, records := 0, 0
+	end := 0
 	for at := 0; at < len(log); {
 		plan := &l.columns[l.columnOf(log[at:])]
 		r := log[at : at+plan.recordSize(log[at:])]
@@ -245,9 +255,9 @@ func (p *Pane) combine() {
 			slots[slot] = uint16(end) + 1
 		}
 		end += copy(log[end:], r)
-		records++
+		left++
 	}
-	p.block.log, p.block.records = uint16(l.block.log+end), uint16(records)
+	return log[:end], left
 }
 
 // sameItem tells whether another record is of the item of r, which is of this column.

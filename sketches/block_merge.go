@@ -12,7 +12,24 @@ func (p *Pane) unionFits(o *Pane, which Set) (size int, fits bool) {
 		return 0, false
 	}
 	size = int(p.block.log) + len(o.log())
-	return size, size <= blockLimit && int(p.block.records)+int(o.block.records) <= l.block.most
+	return size, size <= blockLimit && p.mayHold(o)
+}
+
+// mayHold tells whether no column would have too many records with those of another block.
+func (p *Pane) mayHold(o *Pane) bool {
+	l := p.layout
+	if int(p.block.records)+int(o.block.records) <= l.block.most {
+		return true
+	}
+	if !l.block.tagged {
+		return false
+	}
+	for c := range l.columns {
+		if plan := &l.columns[c]; plan.kept() != 0 && p.recordsOf(c)+o.recordsOf(c) > plan.most {
+			return false
+		}
+	}
+	return true
 }
 
 // join adds the records of another block, for which there is room.

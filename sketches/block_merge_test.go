@@ -137,12 +137,17 @@ func checkLog(t *testing.T, p *Pane) {
 	if p.wide != nil || p.block.first == nil {
 		return
 	}
-	if p.block.size > blockLimit && p.layout.block.log <= blockLimit || p.block.log > p.block.size || int(p.block.records) > p.layout.block.most {
+	if p.block.size > blockLimit && p.layout.block.log <= blockLimit || p.block.log > p.block.size {
 		t.Fatalf("a block of %d bytes, used up to %d, of %d records", p.block.size, p.block.log, p.block.records)
 	}
-	records := 0
+	records, of := 0, map[int]int{}
 	for log := p.log(); len(log) > 0; records++ {
-		log = log[p.layout.columns[p.layout.columnOf(log)].recordSize(log):]
+		c := p.layout.columnOf(log)
+		plan := &p.layout.columns[c]
+		if of[c]++; of[c] > plan.most {
+			t.Fatalf("%d records of column %d, more than %d", of[c], c, plan.most)
+		}
+		log = log[plan.recordSize(log):]
 	}
 	if records != int(p.block.records) {
 		t.Fatalf("%d records, not %d", records, p.block.records)

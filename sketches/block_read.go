@@ -38,6 +38,17 @@ func (p *Pane) records(column int) iter.Seq[[]byte] {
 	}
 }
 
+// recordsOf is how many records of a column there are.
+func (p *Pane) recordsOf(column int) (n int) {
+	if !p.layout.block.tagged {
+		return int(p.block.records)
+	}
+	for range p.records(column) {
+		n++
+	}
+	return n
+}
+
 // addLog adds the records of a column in a block to its table.
 func (t *table) addLog(p *Pane, column int) {
 	plan := t.plan
@@ -66,10 +77,11 @@ func (t *table) addLog(p *Pane, column int) {
 // times what there is.
 func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	spec := &p.layout.specs[sketch]
-	fixed, records := p.layout.columns[spec.Column].fixed, int(p.block.records)
-	r := &Reservoir{size: spec.Size}
-	r.heap = make([]sampled, 0, min(room*records, spec.Size))
-	r.arena = make([]byte, 0, room*max(len(p.log())-records*fixed, 0))
+	fixed, records, items := p.layout.columns[spec.Column].fixed, 0, 0
+	for one := range p.records(spec.Column) {
+		records, items = records+1, items+len(one)-fixed
+	}
+	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*records, spec.Size)), arena: make([]byte, 0, room*items)}
 	for one := range p.records(spec.Column) {
 		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), one[fixed:])
 	}

@@ -2,6 +2,7 @@ package sketches
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -40,6 +41,7 @@ func blockLayouts(t testing.TB) map[string]*Layout {
 // blockEvents have items of all lengths about those that a block cannot hold.
 func blockEvents(n, distinct int, seed uint64) []sketchtest.Event {
 	rng := rand.New(rand.NewPCG(seed, 8))
+	nulls := []int{20, 20, 20, 2}[seed%4] // one in so many
 	events := make([]sketchtest.Event, n)
 	for i := range events {
 		e := &events[i]
@@ -52,7 +54,7 @@ func blockEvents(n, distinct int, seed uint64) []sketchtest.Event {
 		case item%11 == 3:
 			e.Item = nil
 		}
-		if rng.IntN(20) == 0 {
+		if rng.IntN(nulls) == 0 {
 			e.Hash, e.Item = 0, nil
 		}
 		e.Time, e.Position, e.Weight, e.Value = int64(rng.IntN(5000)), rng.Uint64(), int64(rng.IntN(9)-1), rng.Float64()
@@ -190,6 +192,61 @@ func TestBlockCombines(t *testing.T) {
 		block.Compact()
 		if block.wide != nil || block.Size() > 64+blockLimit/2 {
 			t.Errorf("%d at a time: six items take %d bytes; wide: %v", together, block.Size(), block.wide != nil)
+		}
+	}
+}
+
+// TestBlockOfColumns: a pane stays in its block until the sample of one of its columns is
+// full, whatever the others have, also if it is merged; and what leaves the block has room for as much
+// again, not for what other columns have.
+func TestBlockOfColumns(t *testing.T) {
+	const size = 8
+	for _, alone := range []bool{false, true} {
+		specs := []Spec{{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}}
+		for c := range 3 {
+			if c > 0 || alone {
+				specs = append(specs, Spec{Name: fmt.Sprint(c), Kind: KindReservoir, Column: c, Size: size})
+			}
+		}
+		l, err := NewLayout(3, 1, 1, specs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := sketchtest.Streams(size+1, 4, 1)[5].Events
+		p, one, other := l.NewPane(), l.NewPane(), l.NewPane()
+		for i := range size {
+			p.Apply(threeColumns(events[i : i+1]))
+		}
+		one.Apply(threeColumns(events[:size/2]))
+		other.Apply(threeColumns(events[size/2 : size]))
+		merged, err := one.Merged(other, l.All())
+		if err := errors.Join(err, one.Merge(other, l.All())); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*Pane{p, one, merged} {
+			if checkLog(t, p); p.wide != nil {
+				t.Fatalf("%d reservoirs: %d events have left the block", len(specs)-1, size)
+			}
+			p.Apply(threeColumns(events[size:]))
+			if p.wide == nil {
+				t.Fatalf("%d reservoirs: %d events are in the block", len(specs)-1, size+1)
+			}
+		}
+	}
+	specs := make([]Spec, 10)
+	for c := range specs {
+		specs[c] = Spec{Name: fmt.Sprint(c), Kind: KindReservoir, Column: c % 3, Size: 100 + c}
+	}
+	l, err := NewLayout(3, 1, 1, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := l.NewPane()
+	p.Apply(threeColumns(sketchtest.Streams(10, 4, 1)[5].Events))
+	p.widen()
+	for i := range specs {
+		if r := p.reservoir(i); cap(r.heap) > 2*len(r.heap) || cap(r.arena) > 2*len(r.arena) {
+			t.Errorf("a sample of %d events has room for %d, and for %d bytes of items for %d", len(r.heap), cap(r.heap), len(r.arena), cap(r.arena))
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 	}
 	l.touchWide(c, groups, r.Hashes[c])
 	for len(groups) > 0 {
-		if n := inBlocks(groups, l.block.most); n > 0 {
+		if n := inBlocks(groups, plan.most); n > 0 {
 			l.applyBlocks(c, groups[:n], r)
 			groups = groups[n:]
 			continue
