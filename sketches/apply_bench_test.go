@@ -3,6 +3,8 @@ package sketches
 import (
 	"fmt"
 	"testing"
+
+	"sketchlog/sketches/sketchtest"
 )
 
 // BenchmarkApplyManyPanes fills many small panes, one event at a time each, as
@@ -37,6 +39,35 @@ func BenchmarkApplyManyPanes(b *testing.B) {
 			perEvent(b, len(events))
 		})
 	}
+}
+
+// BenchmarkApplyNulls is BenchmarkApplyManyPanes with four events a pane and round, of
+// which half have no item.
+func BenchmarkApplyNulls(b *testing.B) {
+	const rounds, together, each, count = 5, 32, 4, 10_000
+	l := mustLayout(b, manyKeysSpecs())
+	events := zipfEvents(each*count*rounds, 100_000, 1.1, 1)
+	for i := range events {
+		if sketchtest.Mix(uint64(i))%2 == 0 {
+			events[i].Hash, events[i].Item = 0, nil
+		}
+	}
+	rows, panes, groups := rowsOf(events), make([]*Pane, count), make([]Group, 0, together)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range panes {
+			panes[i] = l.NewPane()
+		}
+		for at := int32(0); int(at) < len(events); {
+			groups = groups[:0]
+			for range together {
+				groups = append(groups, Group{Pane: panes[int(at)/each%count], From: at, To: min(at+each, int32(len(events)))})
+				at = groups[len(groups)-1].To
+			}
+			Apply(groups, rows)
+		}
+	}
+	perEvent(b, len(events))
 }
 
 // BenchmarkApplyOneKey fills one large pane of six sketches by batches, and

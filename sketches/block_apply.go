@@ -9,19 +9,34 @@ import (
 // one behind the other; then those of each group are copied to where the log of its pane
 // ends. So each of the two loops is short, and only the second one waits for memory.
 
-// encoded are the records of some rows.
+// encoded are the records of some rows. Nulls have none.
 type encoded struct {
-	log  []byte
-	ends []int32 // by row
-	odd  bool    // some rows are null, or too long for a record
+	log   []byte
+	ends  []int32 // by record
+	nulls bool    // there are fewer records than rows
+	odd   bool    // some are too long for a block
+
+	// If there are nulls, of the other rows:
+	picked        []int32
+	hashes, words []uint64
+	rows          []int32
 }
 
 // mostEncoded is how many bytes of records memory is kept for.
 const mostEncoded = 1 << 16
 
+// fewRecords is up to how many records of a group go into a block as they are, rather than
+// combined.
+const fewRecords = 16
+
 // encode writes the records of rows from one to another.
 func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 	hashes, words, rows := r.Hashes[c][from:to], r.Positions[from:to], r.Index[from:to]
+	if e.nulls = slices.Contains(hashes, 0); e.nulls {
+		e.pick(hashes)
+		e.hashes, e.words, e.rows = pick(e.hashes, hashes, e.picked), pick(e.words, words, e.picked), pick(e.rows, rows, e.picked)
+		hashes, words, rows = e.hashes, e.words, e.rows
+	}
 	e.ends = slices.Grow(e.ends[:0], len(rows))[:len(rows)]
 	ends := e.ends
 	if plan.items {
@@ -43,22 +58,45 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 		}
 		plan.begin(b, c, hashes[i], word)
 		if len(plan.weights) > 0 {
-			r.putWeights(b[plan.weightsAt:], plan, from+i)
+			row := i
+			if e.nulls {
+				row = int(e.picked[i])
+			}
+			r.putWeights(b[plan.weightsAt:], plan, from+row)
 		}
 		if plan.items {
 			b[plan.fixed-1] = byte(len(b) - plan.fixed)
 		}
-		if hashes[i] == 0 || len(b)-plan.fixed > blockItem {
+		if len(b)-plan.fixed > blockItem {
 			e.odd = true
 		}
 	}
 }
 
-// mayCopy tells whether the records of a group may go into a block as they stand. The
-// first of them begins at at.
-func (e *encoded) mayCopy(hashes []uint64, plan *columnPlan, ends []int32, at int32) bool {
-	for i, end := range ends {
-		if hashes[i] == 0 || int(end-at)-plan.fixed > blockItem {
+// pick lists the rows that are not null.
+func (e *encoded) pick(hashes []uint64) {
+	e.picked = e.picked[:0]
+	for i, x := range hashes {
+		if x != 0 {
+			e.picked = append(e.picked, int32(i))
+		}
+	}
+}
+
+// nullsIn is how many of some rows have no record.
+func nullsIn(hashes []uint64) (n int) {
+	for _, x := range hashes {
+		if x == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// fit tells whether each of some records may go into a block. The first of them begins at at.
+func (e *encoded) fit(plan *columnPlan, ends []int32, at int32) bool {
+	for _, end := range ends {
+		if int(end-at)-plan.fixed > blockItem {
 			return false
 		}
 		at = end
@@ -98,21 +136,27 @@ func inBlocks(groups []Group, most int) int {
 // applyBlocks counts the items of a column for groups of which inBlocks is true.
 func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
 	plan, most, e := &l.columns[c], l.block.most, &r.encoded
-	first, last := int(groups[0].From), int(groups[len(groups)-1].To)
-	e.encode(c, plan, r, first, last)
-	at := int32(0)
+	e.encode(c, plan, r, int(groups[0].From), int(groups[len(groups)-1].To))
+	left, at := e.ends, int32(0)
 	for k := range groups {
 		g := &groups[k]
-		if g.From == g.To {
+		n := int(g.To - g.From)
+		if e.nulls {
+			n -= nullsIn(r.Hashes[c][g.From:g.To])
+		}
+		if n == 0 {
 			continue
 		}
-		p, n := g.Pane, int(g.To-g.From)
-		ends := e.ends[int(g.From)-first : int(g.To)-first]
+		p, ends := g.Pane, left[:n]
+		left = left[n:]
 		log := e.log[at:ends[n-1]]
 		// A group before may have been of the same pane.
-		fits := p.wide == nil && (!e.odd || e.mayCopy(r.Hashes[c][g.From:g.To], plan, ends, at))
+		fits := p.wide == nil && (!e.odd || e.fit(plan, ends, at))
 		at = ends[n-1]
 		if fits && (p.block.gap() < len(log) || int(p.block.records)+n > most) {
+			if n > fewRecords {
+				log, n = l.combine(log, n) // lest the block grow for the sake of one group
+			}
 			fits = p.makeRoom(c, n, len(log))
 		}
 		if !fits {
