@@ -21,17 +21,19 @@ import (
 //	           if not, how many events the record stands for
 //	column     u8, if more than one keeps anything
 //	weights    u64 a weight column of the table
-//	item       length u8, bytes; if the plan keeps items
+//	item       length u8, bytes; if the plan keeps items. Or 255 and no bytes: it is that of
+//	           the last record before of the same column and hash that has one
 //
 // An event is written behind the others, and nothing is looked for: panes of many
 // keys are seldom in the processor's cache, and so the event touches as few lines as
 // can be. Which events were of the same item is for those to find who read a block
 // (blockTable). Where there is no reservoir, their records become one when the log is full
-// (combine). A form that was kept up event by event, with entries and marks to find
+// (combine); and where there is one, items that repeat go when a block may not grow any more
+// (shorten). A form that was kept up event by event, with entries and marks to find
 // them by, took a fourth longer for each of them.
 //
 // In a block a reservoir holds all events of its column. Numbers are
-// little-endian. What does not fit (an item of 256 bytes, a reservoir that overflows,
+// little-endian. What does not fit (an item of 255 bytes, a reservoir that overflows,
 // more than blockLimit bytes) makes the pane wide; which of the two a pane is never
 // shows in its answers or its encoding. A wide pane keeps sums and ignored in
 // its block and the columns elsewhere.
@@ -48,7 +50,8 @@ const (
 	wordAt       = 8  // in a record
 	columnAt     = 16 // the same, if there is one
 	weightBytes  = 8
-	blockItem    = math.MaxUint8
+	repeated     = math.MaxUint8 // in place of an item's length
+	blockItem    = repeated - 1
 	blockColumns = math.MaxUint8 + 1
 )
 

@@ -1,6 +1,7 @@
 package sketches
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 )
@@ -263,7 +264,8 @@ func (p *Pane) makeRoom(c, records, bytes int) bool {
 	}
 	size := blockSize(max(int(b.log)+bytes, int(b.size)+1))
 	if size == 0 {
-		return false
+		p.shorten()
+		return b.gap() >= max(bytes, int(b.size)/8) // or it would be shortened for every other event
 	}
 	b.resize(size)
 	return true
@@ -281,27 +283,48 @@ func (l *Layout) combine(log []byte, records int) (rest []byte, left int) {
 	if !l.block.combines || records < 2 {
 		return log, records
 	}
-	var slots [2 * blockLimit / columnAt]uint16 // open addressing by hash: where the first record of an item begins, plus one
+	var firsts recordIndex
 	end := 0
 	for at := 0; at < len(log); {
 		plan := &l.columns[l.columnOf(log[at:])]
 		r := log[at : at+plan.recordSize(log[at:])]
 		at += len(r)
 		if plan.samples == 0 {
-			slot := binary.LittleEndian.Uint64(r) % uint64(len(slots))
-			for slots[slot] != 0 && !plan.sameItem(log[slots[slot]-1:], r) {
-				slot = (slot + 1) % uint64(len(slots))
-			}
-			if first := slots[slot]; first != 0 {
-				plan.addTo(log[first-1:], r)
+			first := firsts.find(plan, log, r)
+			if *first != 0 {
+				plan.addTo(log[*first-1:], r)
 				continue
 			}
-			slots[slot] = uint16(end) + 1
+			*first = uint16(end) + 1
 		}
 		end += copy(log[end:], r)
 		left++
 	}
 	return log[:end], left
+}
+
+// shorten takes the items from records that repeat the last one of their hash, in columns with
+// a reservoir. It is for blocks that would have to be left otherwise, for most panes have few such records.
+func (p *Pane) shorten() {
+	l, log := p.layout, p.log()
+	var items recordIndex // of the last record that has one
+	end := 0
+	for at := 0; at < len(log); {
+		plan := &l.columns[l.columnOf(log[at:])]
+		r := log[at : at+plan.recordSize(log[at:])]
+		at += len(r)
+		if plan.samples != 0 && r[plan.fixed-1] != repeated {
+			last := items.find(plan, log, r)
+			if *last != 0 && bytes.Equal(plan.item(log[*last-1:]), r[plan.fixed:]) {
+				r = r[:plan.fixed]
+				r[plan.fixed-1] = repeated
+			} else {
+				*last = uint16(end) + 1
+			}
+		}
+		end += copy(log[end:], r)
+	}
+	p.block.log = uint16(l.block.log + end)
 }
 
 // sameItem tells whether another record is of the item of r, which is of this column.

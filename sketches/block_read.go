@@ -20,7 +20,24 @@ func (plan *columnPlan) recordSize(log []byte) int {
 	if !plan.items {
 		return plan.fixed
 	}
-	return plan.fixed + int(log[plan.fixed-1])
+	size := int(log[plan.fixed-1])
+	if size == repeated {
+		size = 0
+	}
+	return plan.fixed + size
+}
+
+// recordIndex finds the records of a log by their items: open addressing by hash, of where
+// they begin, plus one.
+type recordIndex [2 * blockLimit / columnAt]uint16
+
+// find returns the place of the item of r, which is of this column. It is 0 if there is none.
+func (x *recordIndex) find(plan *columnPlan, log, r []byte) *uint16 {
+	i := binary.LittleEndian.Uint64(r) % uint64(len(x))
+	for x[i] != 0 && !plan.sameItem(log[x[i]-1:], r) {
+		i = (i + 1) % uint64(len(x))
+	}
+	return &x[i]
 }
 
 // records are those of a column in the block, in order. They alias it.
@@ -77,16 +94,44 @@ func (t *table) addLog(p *Pane, column int) {
 // times what there is.
 func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	spec := &p.layout.specs[sketch]
-	fixed, records, items := p.layout.columns[spec.Column].fixed, 0, 0
+	plan := &p.layout.columns[spec.Column]
+	records, bytes, repeats := 0, 0, false
 	for one := range p.records(spec.Column) {
-		records, items = records+1, items+len(one)-fixed
+		records, bytes = records+1, bytes+len(one)-plan.fixed
+		repeats = repeats || one[plan.fixed-1] == repeated
 	}
-	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*records, spec.Size)), arena: make([]byte, 0, room*items)}
+	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*records, spec.Size)), arena: make([]byte, 0, room*bytes)}
+	if repeats {
+		p.addRepeats(spec.Column, r)
+		return r
+	}
 	for one := range p.records(spec.Column) {
-		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), one[fixed:])
+		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), one[plan.fixed:])
 	}
 	return r
 }
+
+// addRepeats adds the records of a column to its reservoir where some repeat an item.
+func (p *Pane) addRepeats(column int, r *Reservoir) {
+	plan, log := &p.layout.columns[column], p.log()
+	var items recordIndex // of the last that has one
+	at := 0
+	for at < len(log) {
+		c := p.layout.columnOf(log[at:])
+		one := log[at : at+p.layout.columns[c].recordSize(log[at:])]
+		if c == column {
+			last := items.find(plan, log, one)
+			if one[plan.fixed-1] != repeated {
+				*last = uint16(at) + 1
+			}
+			r.Add(binary.LittleEndian.Uint64(one[wordAt:]), plan.item(log[*last-1:]))
+		}
+		at += len(one)
+	}
+}
+
+// item is that of the first record of a log, which has one.
+func (plan *columnPlan) item(log []byte) []byte { return log[plan.fixed:plan.recordSize(log)] }
 
 // lookupBlock returns a word of an item's entry as a table has them: 1 is its
 // count, and weight sums follow. It is false if there is none.

@@ -196,6 +196,53 @@ func TestBlockCombines(t *testing.T) {
 	}
 }
 
+// TestBlockRepeats: a pane of a few long items that come again and again stays in its block, and
+// has the sample of one that never had a block, also of items of the same hash; so it has merged,
+// stored and read.
+func TestBlockRepeats(t *testing.T) {
+	layouts := blockLayouts(t)
+	layouts["many keys"] = mustLayout(t, manyKeysSpecs()[:5])
+	for name, l := range layouts {
+		for seed := range uint64(20) {
+			rng := rand.New(rand.NewPCG(seed, 9))
+			collide := int(seed % 2)
+			events := make([]sketchtest.Event, 20+rng.IntN(30))
+			for i := range events {
+				item := rng.IntN(1 + int(seed%5))
+				events[i] = sketchtest.Event{Hash: uint64(1 + item>>collide), Item: bytes.Repeat([]byte{'a' + byte(item)}, 250/(1+item)),
+					Position: rng.Uint64(), Weight: int64(rng.IntN(9))}
+			}
+			block, plain := l.NewPane(), l.NewPane()
+			plain.open()
+			plain.widen()
+			batched(events, seed, func(piece []sketchtest.Event) {
+				part := l.NewPane()
+				into := block
+				if rng.IntN(3) == 0 {
+					into = part
+				}
+				into.Apply(threeColumns(piece))
+				plain.Apply(threeColumns(piece))
+				var err error
+				if block, err = block.Merged(part, l.All()); err != nil {
+					t.Fatal(err)
+				}
+				checkLog(t, block)
+				if !bytes.Equal(block.AppendBinary(nil), plain.AppendBinary(nil)) {
+					t.Fatalf("%s, seed %d: in a block, the encoding is another", name, seed)
+				}
+			})
+			read, err := l.DecodePane(block.AppendBinary(nil))
+			if err != nil || !bytes.Equal(read.AppendBinary(nil), plain.AppendBinary(nil)) {
+				t.Fatalf("%s, seed %d: read again, the encoding is another (%v)", name, seed, err)
+			}
+			if name == "many keys" && collide == 0 && (block.wide != nil || read.wide != nil) {
+				t.Errorf("seed %d: %d events have left the block: %v, read again: %v", seed, len(events), block.wide != nil, read.wide != nil)
+			}
+		}
+	}
+}
+
 // TestBlockOfColumns: a pane stays in its block until the sample of one of its columns is
 // full, whatever the others have, also if it is merged; and what leaves the block has room for as much
 // again, not for what other columns have.
