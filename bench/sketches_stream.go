@@ -76,8 +76,8 @@ func (s *sketchStream) AppendItem(dst []byte, row int32) []byte {
 }
 
 // AppendItems implements sketches.Items.
-func (s *sketchStream) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
-	return event.AppendTexts(dst, rows, ends, gap, s.text, s.refs)
+func (s *sketchStream) AppendItems(dst []byte, rows, ends []int32, gap, most int) []byte {
+	return event.AppendTexts(dst, rows, ends, gap, most, s.text, s.refs)
 }
 
 // hash fills out with the hashes of all events; it is part of what is measured.

@@ -24,7 +24,7 @@ type encoded struct {
 }
 
 // mostEncoded is how many bytes of records memory is kept for.
-const mostEncoded = 1 << 16
+const mostEncoded = 1 << 18
 
 // fewRecords is up to how many records of a group go into a block as they are, rather than
 // combined.
@@ -41,7 +41,7 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 	e.ends = slices.Grow(e.ends[:0], len(rows))[:len(rows)]
 	ends := e.ends
 	if plan.items {
-		e.log = r.Items[c].AppendItems(e.log[:0], rows, ends, plan.fixed)
+		e.log = r.Items[c].AppendItems(e.log[:0], rows, ends, plan.fixed, blockItem)
 	} else {
 		e.log = slices.Grow(e.log[:0], len(rows)*plan.fixed)[:len(rows)*plan.fixed]
 		for i := range ends {

@@ -12,7 +12,7 @@ type words []string
 
 func (w words) AppendItem(dst []byte, row int32) []byte { return append(dst, w[row]...) }
 
-func (w words) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+func (w words) AppendItems(dst []byte, rows, ends []int32, gap, _ int) []byte {
 	for i, row := range rows {
 		dst = w.AppendItem(append(dst, make([]byte, gap)...), row)
 		ends[i] = int32(len(dst))

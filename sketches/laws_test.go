@@ -14,7 +14,7 @@ type batchItems []sketchtest.Event
 
 func (b batchItems) AppendItem(dst []byte, row int32) []byte { return append(dst, b[row].Item...) }
 
-func (b batchItems) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+func (b batchItems) AppendItems(dst []byte, rows, ends []int32, gap, _ int) []byte {
 	for i, row := range rows {
 		item, at := b[row].Item, len(dst)+gap
 		dst = slices.Grow(dst, gap+len(item))[:at+len(item)]

@@ -25,8 +25,9 @@ type Items interface {
 	AppendItem(dst []byte, row int32) []byte
 	// AppendItems appends the items of rows, each behind a gap of so many bytes, which may
 	// be any: the caller will write there. It sets in ends, which is as long as rows,
-	// where each item ends in dst. It is asked for the rows of small panes.
-	AppendItems(dst []byte, rows, ends []int32, gap int) []byte
+	// where each item ends in dst. An item longer than most bytes may be cut to any length
+	// above. It is asked for the rows of small panes.
+	AppendItems(dst []byte, rows, ends []int32, gap, most int) []byte
 }
 
 // Set is a choice of a layout's sketches: bit i is sketch i.

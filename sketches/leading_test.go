@@ -51,7 +51,7 @@ type textItems [][]byte
 
 func (t textItems) AppendItem(dst []byte, row int32) []byte { return append(dst, t[row]...) }
 
-func (t textItems) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+func (t textItems) AppendItems(dst []byte, rows, ends []int32, gap, _ int) []byte {
 	for i, row := range rows {
 		dst = t.AppendItem(append(dst, make([]byte, gap)...), row)
 		ends[i] = int32(len(dst))

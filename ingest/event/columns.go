@@ -226,14 +226,17 @@ func (i *ItemColumn) AppendItem(dst []byte, row int32) []byte {
 }
 
 // AppendItems appends the items of rows, each behind a gap of so many bytes, which may be
-// any, and sets in ends, which is as long as rows, where each item ends in dst.
-func (i *ItemColumn) AppendItems(dst []byte, rows, ends []int32, gap int) []byte {
+// any, and sets in ends, which is as long as rows, where each item ends in dst. An item
+// longer than most bytes is cut to one more: whole events would add up to megabytes.
+func (i *ItemColumn) AppendItems(dst []byte, rows, ends []int32, gap, most int) []byte {
 	if !i.whole && !i.tuple && i.columns[0].texts(rows) { // Fast path: strings of one field.
-		return AppendTexts(dst, rows, ends, gap, i.columns[0].Bytes, i.columns[0].Bits)
+		return AppendTexts(dst, rows, ends, gap, most, i.columns[0].Bytes, i.columns[0].Bits)
 	}
 	for k, row := range rows {
+		at := len(dst) + gap
 		dst = slices.Grow(dst, gap)
-		dst = i.AppendItem(dst[:len(dst)+gap], row)
+		dst = i.AppendItem(dst[:at], row)
+		dst = dst[:min(len(dst), at+most+1)]
 		ends[k] = int32(len(dst))
 	}
 	return dst

@@ -36,8 +36,8 @@ func checkHashes(t *testing.T, b *Batch, events []modelEvent, fields ...string) 
 	checkAppendItems(t, b.Items([]string{"*"}), len(events))
 }
 
-// checkAppendItems compares AppendItems with AppendItem, over rows in any order, with any gap,
-// in memory that is too small and that is not.
+// checkAppendItems compares AppendItems with AppendItem, over rows in any order, with any gap
+// and any length to cut at, in memory that is too small and that is not.
 func checkAppendItems(t *testing.T, items *ItemColumn, n int) {
 	t.Helper()
 	r := random(uint64(n))
@@ -47,10 +47,13 @@ func checkAppendItems(t *testing.T, items *ItemColumn, n int) {
 			rows[i] = int32(r.IntN(n))
 		}
 		ends := make([]int32, len(rows))
-		all := items.AppendItems(append(make([]byte, 0, r.IntN(2000)), "before"...), rows, ends, gap)
+		most := []int{1, 9, 254}[r.IntN(3)]
+		all := items.AppendItems(append(make([]byte, 0, r.IntN(2000)), "before"...), rows, ends, gap, most)
 		at := len("before")
 		for i, row := range rows {
-			if got, want := all[at+gap:ends[i]], items.AppendItem(nil, row); !bytes.Equal(got, want) {
+			want := items.AppendItem(nil, row)
+			want = want[:min(len(want), most+1)]
+			if got := all[at+gap : ends[i]]; !bytes.Equal(got, want) {
 				t.Fatalf("row %d behind a gap of %d: %x, want %x", row, gap, got, want)
 			}
 			at = int(ends[i])

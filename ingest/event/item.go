@@ -287,13 +287,13 @@ func HashTexts(out []uint64, text []byte, refs []uint64) {
 }
 
 // AppendTexts appends the canonical bytes of string items, each behind a gap of so many bytes, which
-// may be any, and sets in ends, which is as long as rows, where each item ends in dst. Refs
-// are those of HashTexts, by row.
-func AppendTexts(dst []byte, rows, ends []int32, gap int, text []byte, refs []uint64) []byte {
+// may be any, and sets in ends, which is as long as rows, where each item ends in dst. An
+// item longer than most bytes is cut to one more. Refs are those of HashTexts, by row.
+func AppendTexts(dst []byte, rows, ends []int32, gap, most int, text []byte, refs []uint64) []byte {
 	ends = ends[:len(rows)]
 	for i, row := range rows {
 		ref := refs[row]
-		s := text[ref>>32:][:uint32(ref)]
+		s := text[ref>>32:][:min(int(uint32(ref)), most)]
 		at := len(dst) + gap
 		size := at + 1 + len(s)
 		if size > cap(dst) {

@@ -68,7 +68,7 @@ func TestAppendTexts(t *testing.T) {
 	for n := range len(text) {
 		refs := []uint64{uint64(len(text)-n)<<32 | uint64(n), uint64(n)}
 		ends := make([]int32, 2)
-		got := AppendTexts(nil, []int32{0, 1}, ends, 3, text[:len(text):len(text)], refs)
+		got := AppendTexts(nil, []int32{0, 1}, ends, 3, 254, text[:len(text):len(text)], refs)
 		first, second := AppendItem(nil, StringValue(string(text[len(text)-n:]))), AppendItem(nil, StringValue(string(text[:n])))
 		if !bytes.Equal(got[3:ends[0]], first) || !bytes.Equal(got[ends[0]+3:ends[1]], second) || int(ends[1]) != len(got) {
 			t.Fatalf("%d bytes: %q, which end at %d", n, got, ends)
