@@ -27,7 +27,7 @@ import (
 // An event is written behind the others, and nothing is looked for: panes of many
 // keys are seldom in the processor's cache, and so the event touches as few lines as
 // can be. Which events were of the same item is for those to find who read a block
-// (blockTable). Where there is no reservoir, their records become one when the log is full
+// (addLog). Where there is no reservoir, their records become one when the log is full
 // (combine); and where there is one, items that repeat go when a block may not grow any more
 // (shorten). A form that was kept up event by event, with entries and marks to find
 // them by, took a fourth longer for each of them.

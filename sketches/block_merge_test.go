@@ -35,8 +35,7 @@ func someSketches(l *Layout, rng *rand.Rand) Set {
 	return l.All()
 }
 
-// mergedEvents are blockEvents, with items so short, if wanted, that a block has room for more
-// of them than marks.
+// mergedEvents are blockEvents, with items so short, if wanted, that a block has room for many.
 func mergedEvents(n, distinct int, seed uint64, short bool) []sketchtest.Event {
 	events := blockEvents(n, distinct, seed)
 	for i := range events {

@@ -11,7 +11,7 @@ import (
 	"sketchlog/sketches/sketchtest"
 )
 
-// blockLayouts are columns of every form that a section can have.
+// blockLayouts are columns of every form that records can have.
 func blockLayouts(t testing.TB) map[string]*Layout {
 	hot := Spec{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}
 	layouts := map[string][]Spec{
@@ -47,7 +47,7 @@ func blockEvents(n, distinct int, seed uint64) []sketchtest.Event {
 		e := &events[i]
 		item := rng.IntN(distinct)
 		e.Hash, e.Item = sketchtest.Item(item)
-		e.Hash = e.Hash&^0xff | uint64(item%3) // marks that collide
+		e.Hash = e.Hash&^0xff | uint64(item%3) // neighbours in an index
 		switch {
 		case item%50 == 7:
 			e.Item = []byte(strings.Repeat("x", 254+item%3))
