@@ -8,13 +8,15 @@ import (
 )
 
 // BenchmarkApplyManyPanes fills many small panes, one event at a time each, as
-// a stream of many keys does: twenty events a pane, half of the panes a round.
+// a stream of many keys does: twenty events a pane, half of the panes a round, of items
+// that seldom come twice to a pane, or of four.
 func BenchmarkApplyManyPanes(b *testing.B) {
 	const rounds, together = 40, 32
 	l := mustLayout(b, manyKeysSpecs())
-	for _, count := range []int{1000, 100_000} {
-		b.Run(fmt.Sprintf("panes=%d", count), func(b *testing.B) {
-			events := zipfEvents(count/2*rounds, 100_000, 1.1, 1)
+	for _, shape := range []struct{ panes, items int }{{1000, 100_000}, {1000, 4}, {100_000, 100_000}, {100_000, 4}} {
+		count := shape.panes
+		b.Run(fmt.Sprintf("panes=%d/items=%d", count, shape.items), func(b *testing.B) {
+			events := zipfEvents(count/2*rounds, shape.items, 1.1, 1)
 			rows := rowsOf(events)
 			panes := make([]*Pane, count)
 			b.ReportAllocs()

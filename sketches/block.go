@@ -21,27 +21,27 @@ import (
 //	           if not, how many events the record stands for
 //	column     u8, if more than one keeps anything
 //	weights    u64 a weight column of the table
-//	item       length u8, bytes; if the plan keeps items. Or 255 and no bytes: it is that of
-//	           the last record before of the same column and hash that has one
+//	item       length u8, bytes; if the plan keeps items
+//	words      if the length is several, it and the number of further words stand
+//	           behind it, u8 each, and these words behind the item
 //
 // An event is written behind the others, and nothing is looked for: panes of many
 // keys are seldom in the processor's cache, and so the event touches as few lines as
 // can be. Which events were of the same item is for those to find who read a block
-// (addLog). Where there is no reservoir, their records become one when the log is full
-// (combine); and where there is one, items that repeat go when a block may not grow any more
-// (shorten). A form that was kept up event by event, with entries and marks to find
-// them by, took a fourth longer for each of them.
+// (addLog); when the log is full, records of an item become one (combine). A form that was
+// kept up event by event, with entries and marks to find them by, took a fourth longer
+// for each of them.
 //
 // In a block a reservoir holds all events of its column. Numbers are
-// little-endian. What does not fit (an item of 255 bytes, a reservoir that overflows,
+// little-endian. What does not fit (an item of 256 bytes, a reservoir that overflows,
 // more than blockLimit bytes) makes the pane wide; which of the two a pane is never
 // shows in its answers or its encoding. A wide pane keeps sums and ignored in
 // its block and the columns elsewhere.
 type block struct {
-	first   *byte  // nil: there is no block
-	size    uint16 // bytes
-	log     uint16 // where the log ends
-	records uint16
+	first *byte  // nil: there is no block
+	size  uint16 // bytes
+	log   uint16 // where the log ends
+	words uint16 // that its records have
 }
 
 const (
@@ -49,9 +49,9 @@ const (
 	ignoredBytes = 8
 	wordAt       = 8  // in a record
 	columnAt     = 16 // the same, if there is one
-	weightBytes  = 8
-	repeated     = math.MaxUint8 // in place of an item's length
-	blockItem    = repeated - 1
+	wordBytes    = 8
+	several      = math.MaxUint8
+	blockItem    = several - 1
 	blockColumns = math.MaxUint8 + 1
 )
 
@@ -61,6 +61,9 @@ const (
 var blockSizes = [...]int{96, 192, 384, 704, 1152, blockLimit}
 
 const blockLimit = 1536
+
+// blockRecords is how many records a block has room for, at most.
+const blockRecords = blockLimit / columnAt
 
 // firstRoom is what the log gets of a new block, at least: room for an event or two.
 const firstRoom = 48
@@ -72,8 +75,8 @@ type blockPlan struct {
 	kept         Set  // sketches that the log is for
 	tagged       bool // records tell their column
 	column       int  // of all records, if they do not
-	most         int  // so many records are not too many for any column
-	combines     bool // there are records that count events
+	most         int  // so many words are not too many for any column
+	counts       bool // there are records that count events
 }
 
 // planBlock shares out a block.
@@ -93,7 +96,7 @@ func planBlock(l *Layout) blockPlan {
 		if plan := &l.columns[c]; plan.kept() != 0 {
 			plan.measure(b.tagged)
 			b.most = min(b.most, plan.most)
-			b.combines = b.combines || plan.samples == 0
+			b.counts = b.counts || plan.samples == 0
 		}
 	}
 	return b
@@ -119,16 +122,16 @@ func (plan *columnPlan) measure(tagged bool) {
 	if tagged {
 		plan.weightsAt++
 	}
-	plan.fixed = plan.weightsAt + weightBytes*len(plan.weights)
+	plan.fixed = plan.weightsAt + wordBytes*len(plan.weights)
 	if plan.items {
 		plan.fixed++
 	}
-	plan.most = blockLimit / plan.fixed
-	if plan.tabled != 0 && !plan.fits(plan.most, blockLimit) {
-		plan.most = tableAlways
-	}
+	plan.most = blockRecords
 	if plan.samples != 0 {
-		plan.most = min(plan.most, plan.sample)
+		plan.most = min(blockLimit/wordBytes, plan.sample)
+	}
+	if plan.tabled != 0 && !plan.fits(blockRecords, blockLimit) {
+		plan.most = min(plan.most, tableAlways)
 	}
 }
 

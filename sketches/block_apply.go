@@ -1,125 +1,14 @@
 package sketches
 
-import (
-	"bytes"
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // How events are added to blocks. The records of the rows of a few groups are written
 // one behind the other; then those of each group are copied to where the log of its pane
 // ends. So each of the two loops is short, and only the second one waits for memory.
 
-// encoded are the records of some rows. Nulls have none.
-type encoded struct {
-	log   []byte
-	ends  []int32 // by record
-	nulls bool    // there are fewer records than rows
-	odd   bool    // some are too long for a block
-
-	// If there are nulls, of the other rows:
-	picked        []int32
-	hashes, words []uint64
-	rows          []int32
-}
-
-// mostEncoded is how many bytes of records memory is kept for.
-const mostEncoded = 1 << 18
-
 // fewRecords is up to how many records of a group go into a block as they are, rather than
 // combined.
 const fewRecords = 16
-
-// encode writes the records of rows from one to another.
-func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
-	hashes, words, rows := r.Hashes[c][from:to], r.Positions[from:to], r.Index[from:to]
-	if e.nulls = slices.Contains(hashes, 0); e.nulls {
-		e.pick(hashes)
-		e.hashes, e.words, e.rows = pick(e.hashes, hashes, e.picked), pick(e.words, words, e.picked), pick(e.rows, rows, e.picked)
-		hashes, words, rows = e.hashes, e.words, e.rows
-	}
-	e.ends = slices.Grow(e.ends[:0], len(rows))[:len(rows)]
-	ends := e.ends
-	if plan.items {
-		e.log = r.Items[c].AppendItems(e.log[:0], rows, ends, plan.fixed, blockItem)
-	} else {
-		e.log = slices.Grow(e.log[:0], len(rows)*plan.fixed)[:len(rows)*plan.fixed]
-		for i := range ends {
-			ends[i] = int32((i + 1) * plan.fixed)
-		}
-	}
-	e.odd = false
-	log, at, counts := e.log, 0, plan.samples == 0
-	for i, end := range ends {
-		b := log[at:end]
-		at = int(end)
-		word := words[i]
-		if counts {
-			word = 1
-		}
-		plan.begin(b, c, hashes[i], word)
-		if len(plan.weights) > 0 {
-			row := i
-			if e.nulls {
-				row = int(e.picked[i])
-			}
-			r.putWeights(b[plan.weightsAt:], plan, from+row)
-		}
-		if plan.items {
-			b[plan.fixed-1] = byte(len(b) - plan.fixed)
-		}
-		if len(b)-plan.fixed > blockItem {
-			e.odd = true
-		}
-	}
-}
-
-// pick lists the rows that are not null.
-func (e *encoded) pick(hashes []uint64) {
-	e.picked = e.picked[:0]
-	for i, x := range hashes {
-		if x != 0 {
-			e.picked = append(e.picked, int32(i))
-		}
-	}
-}
-
-// nullsIn is how many of some rows have no record.
-func nullsIn(hashes []uint64) (n int) {
-	for _, x := range hashes {
-		if x == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// fit tells whether each of some records may go into a block. The first of them begins at at.
-func (e *encoded) fit(plan *columnPlan, ends []int32, at int32) bool {
-	for _, end := range ends {
-		if int(end-at)-plan.fixed > blockItem {
-			return false
-		}
-		at = end
-	}
-	return true
-}
-
-// begin writes a record down to its weights.
-func (plan *columnPlan) begin(b []byte, c int, hash, word uint64) {
-	binary.LittleEndian.PutUint64(b, hash)
-	binary.LittleEndian.PutUint64(b[wordAt:], word)
-	if plan.tagged {
-		b[columnAt] = byte(c)
-	}
-}
-
-// putWeights writes the weights of row i.
-func (r *Rows) putWeights(b []byte, plan *columnPlan, i int) {
-	for j, w := range plan.weights {
-		binary.LittleEndian.PutUint64(b[weightBytes*j:], uint64(max(r.Weights[w][i], 0)))
-	}
-}
 
 // inBlocks is how many groups in front have blocks, and rows that follow one another.
 func inBlocks(groups []Group, most int) int {
@@ -154,14 +43,14 @@ func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
 		// A group before may have been of the same pane.
 		fits := p.wide == nil && (!e.odd || e.fit(plan, ends, at))
 		at = ends[n-1]
-		if fits && (p.block.gap() < len(log) || int(p.block.records)+n > most) {
-			if n > fewRecords {
+		if fits && (p.block.gap() < len(log) || int(p.block.words)+n > most) {
+			if plan.samples == 0 && n > fewRecords {
 				log, n = l.combine(log, n) // lest the block grow for the sake of one group
 			}
-			fits = p.makeRoom(c, n, len(log))
+			fits = p.makeRoom(c, binary.LittleEndian.Uint64(log), n, len(log))
 		}
 		if !fits {
-			if p.wide == nil && !e.odd && !l.block.combines {
+			if p.wide == nil && !e.odd && !l.block.counts {
 				p.widen() // row by row they would not fit either
 			}
 			l.applySlowly(c, g, r)
@@ -169,7 +58,7 @@ func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
 		}
 		// Fast path: all records of the group are copied.
 		p.block.log += uint16(copy(p.block.bytes()[p.block.log:], log))
-		p.block.records += uint16(n)
+		p.block.words += uint16(n)
 	}
 	if cap(e.log) > mostEncoded {
 		e.log = nil
@@ -182,7 +71,7 @@ func (l *Layout) applySlowly(c int, g *Group, r *Rows) {
 	from, to := int(g.From), int(g.To)
 	row := from
 	if p := g.Pane; p.wide == nil {
-		if l.block.combines || to-from <= l.columns[c].most {
+		if l.block.counts || to-from <= l.columns[c].most {
 			if row = p.addRows(c, r, from, to); row == to {
 				return
 			}
@@ -223,123 +112,55 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 	if len(item) > blockItem {
 		return nil, false
 	}
-	if (p.block.gap() < size || int(p.block.records) >= p.layout.block.most) && !p.makeRoom(c, 1, size) {
+	if (p.block.gap() < size || int(p.block.words) >= p.layout.block.most) && !p.makeRoom(c, hash, 1, size) {
 		return nil, false
 	}
 	b := p.block.bytes()[p.block.log:]
 	plan.begin(b, c, hash, word)
-	weights = b[plan.weightsAt : plan.weightsAt+weightBytes*len(plan.weights)]
+	weights = b[plan.weightsAt : plan.weightsAt+wordBytes*len(plan.weights)]
 	clear(weights)
 	if plan.items {
 		b[plan.fixed-1] = byte(len(item))
 		copy(b[plan.fixed:], item)
 	}
 	p.block.log += uint16(size)
-	p.block.records++
+	p.block.words++
 	return weights, true
 }
 
-// makeRoom makes room for so many records more of a column, of so many bytes together. It
-// is false, with nothing changed that shows, if there cannot be.
-func (p *Pane) makeRoom(c, records, bytes int) bool {
-	b, plan := &p.block, &p.layout.columns[c]
+// makeRoom makes room for records of a column, of so many words and bytes, the first of
+// which is of an item of this hash. It is false, with nothing changed that shows, if
+// there cannot be.
+func (p *Pane) makeRoom(c int, hash uint64, words, bytes int) bool {
+	b, plan, counts := &p.block, &p.layout.columns[c], p.layout.block.counts
+	if b.gap() >= bytes && p.wordsOf(c)+words <= plan.most {
+		return true // it is the words of all columns that are many
+	}
 	least, most := bytes, plan.most
-	if p.layout.block.combines {
-		if b.gap() >= bytes && p.recordsOf(c)+records <= most {
-			return true // it is the records of all columns that are many
-		}
+	// To combine records of which few are of the same item would be in vain. Where this
+	// one's is there already, it is not so.
+	if counts || p.holds(hash) {
 		p.combine()
 		// What is to be combined again must have had many records added, or each of
 		// them would cost too much.
 		least = max(bytes, int(b.size)/3)
-		if plan.samples == 0 {
-			most -= most / 3
-		}
 	}
-	if p.recordsOf(c)+records > most {
+	if plan.samples == 0 {
+		most -= most / 3
+	}
+	if p.wordsOf(c)+words > most {
 		return false
 	}
 	if b.gap() >= least {
 		return true
 	}
-	size := blockSize(max(int(b.log)+bytes, int(b.size)+1))
-	if size == 0 {
-		p.shorten()
-		return b.gap() >= max(bytes, int(b.size)/8) // or it would be shortened for every other event
+	if size := blockSize(max(int(b.log)+bytes, int(b.size)+1)); size > 0 {
+		b.resize(size)
+		return true
 	}
-	b.resize(size)
-	return true
-}
-
-// combine combines the records of the block.
-func (p *Pane) combine() {
-	log, records := p.layout.combine(p.log(), int(p.block.records))
-	p.block.log, p.block.records = uint16(p.layout.block.log+len(log)), uint16(records)
-}
-
-// combine makes one record of all that are of the same item, in columns of which records
-// have counts, and returns what is left of a log, in place. Those of an item stay in order.
-func (l *Layout) combine(log []byte, records int) (rest []byte, left int) {
-	if !l.block.combines || records < 2 {
-		return log, records
+	if counts {
+		return false
 	}
-	var firsts recordIndex
-	end := 0
-	for at := 0; at < len(log); {
-		plan := &l.columns[l.columnOf(log[at:])]
-		r := log[at : at+plan.recordSize(log[at:])]
-		at += len(r)
-		if plan.samples == 0 {
-			first := firsts.find(plan, log, r)
-			if *first != 0 {
-				plan.addTo(log[*first-1:], r)
-				continue
-			}
-			*first = uint16(end) + 1
-		}
-		end += copy(log[end:], r)
-		left++
-	}
-	return log[:end], left
-}
-
-// shorten takes the items from records that repeat the last one of their hash, in columns with
-// a reservoir. It is for blocks that would have to be left otherwise, for most panes have few such records.
-func (p *Pane) shorten() {
-	l, log := p.layout, p.log()
-	var items recordIndex // of the last record that has one
-	end := 0
-	for at := 0; at < len(log); {
-		plan := &l.columns[l.columnOf(log[at:])]
-		r := log[at : at+plan.recordSize(log[at:])]
-		at += len(r)
-		if plan.samples != 0 && r[plan.fixed-1] != repeated {
-			last := items.find(plan, log, r)
-			if *last != 0 && bytes.Equal(plan.item(log[*last-1:]), r[plan.fixed:]) {
-				r = r[:plan.fixed]
-				r[plan.fixed-1] = repeated
-			} else {
-				*last = uint16(end) + 1
-			}
-		}
-		end += copy(log[end:], r)
-	}
-	p.block.log = uint16(l.block.log + end)
-}
-
-// sameItem tells whether another record is of the item of r, which is of this column.
-func (plan *columnPlan) sameItem(other, r []byte) bool {
-	return binary.LittleEndian.Uint64(other) == binary.LittleEndian.Uint64(r) && (!plan.tagged || other[columnAt] == r[columnAt])
-}
-
-// addTo adds the count and the weights of record r to another one of its item.
-func (plan *columnPlan) addTo(other, r []byte) {
-	add := func(at int) {
-		sum := saturatingAdd(binary.LittleEndian.Uint64(other[at:]), binary.LittleEndian.Uint64(r[at:]))
-		binary.LittleEndian.PutUint64(other[at:], sum)
-	}
-	add(wordAt)
-	for j := range plan.weights {
-		add(plan.weightsAt + weightBytes*j)
-	}
+	p.combine() // A last resort: to leave the block would take as much again.
+	return b.gap() >= max(bytes, int(b.size)/8)
 }

@@ -15,17 +15,17 @@ func (p *Pane) unionFits(o *Pane, which Set) (size int, fits bool) {
 	return size, size <= blockLimit && p.mayHold(o)
 }
 
-// mayHold tells whether no column would have too many records with those of another block.
+// mayHold tells whether no column would have too many words with those of another block.
 func (p *Pane) mayHold(o *Pane) bool {
 	l := p.layout
-	if int(p.block.records)+int(o.block.records) <= l.block.most {
+	if int(p.block.words)+int(o.block.words) <= l.block.most {
 		return true
 	}
 	if !l.block.tagged {
 		return false
 	}
 	for c := range l.columns {
-		if plan := &l.columns[c]; plan.kept() != 0 && p.recordsOf(c)+o.recordsOf(c) > plan.most {
+		if plan := &l.columns[c]; plan.kept() != 0 && p.wordsOf(c)+o.wordsOf(c) > plan.most {
 			return false
 		}
 	}
@@ -35,5 +35,5 @@ func (p *Pane) mayHold(o *Pane) bool {
 // join adds the records of another block, for which there is room.
 func (p *Pane) join(o *Pane) {
 	p.block.log += uint16(copy(p.block.bytes()[p.block.log:], o.log()))
-	p.block.records += o.block.records
+	p.block.words += o.block.words
 }

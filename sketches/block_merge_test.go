@@ -137,19 +137,24 @@ func checkLog(t *testing.T, p *Pane) {
 		return
 	}
 	if p.block.size > blockLimit && p.layout.block.log <= blockLimit || p.block.log > p.block.size {
-		t.Fatalf("a block of %d bytes, used up to %d, of %d records", p.block.size, p.block.log, p.block.records)
+		t.Fatalf("a block of %d bytes, used up to %d, of %d words", p.block.size, p.block.log, p.block.words)
 	}
-	records, of := 0, map[int]int{}
-	for log := p.log(); len(log) > 0; records++ {
-		c := p.layout.columnOf(log)
-		plan := &p.layout.columns[c]
-		if of[c]++; of[c] > plan.most {
-			t.Fatalf("%d records of column %d, more than %d", of[c], c, plan.most)
+	all, records := 0, 0
+	for c := range p.layout.columns {
+		plan, words := &p.layout.columns[c], 0
+		for r := range p.records(c) {
+			words++
+			if plan.samples != 0 {
+				words += int(plan.events(r)) - 1
+			}
+			records += len(r)
 		}
-		log = log[plan.recordSize(log):]
+		if all += words; words > plan.most {
+			t.Fatalf("%d words of column %d, more than %d", words, c, plan.most)
+		}
 	}
-	if records != int(p.block.records) {
-		t.Fatalf("%d records, not %d", records, p.block.records)
+	if all != int(p.block.words) || records != len(p.log()) {
+		t.Fatalf("%d words, not %d, in records of %d bytes of %d", all, p.block.words, records, len(p.log()))
 	}
 }
 

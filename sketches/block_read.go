@@ -20,24 +20,21 @@ func (plan *columnPlan) recordSize(log []byte) int {
 	if !plan.items {
 		return plan.fixed
 	}
-	size := int(log[plan.fixed-1])
-	if size == repeated {
-		size = 0
+	n := int(log[plan.fixed-1])
+	if n == several {
+		n = 2 + int(log[plan.fixed]) + wordBytes*int(log[plan.fixed+1])
 	}
-	return plan.fixed + size
+	return plan.fixed + n
 }
 
-// recordIndex finds the records of a log by their items: open addressing by hash, of where
-// they begin, plus one.
-type recordIndex [2 * blockLimit / columnAt]uint16
-
-// find returns the place of the item of r, which is of this column. It is 0 if there is none.
-func (x *recordIndex) find(plan *columnPlan, log, r []byte) *uint16 {
-	i := binary.LittleEndian.Uint64(r) % uint64(len(x))
-	for x[i] != 0 && !plan.sameItem(log[x[i]-1:], r) {
-		i = (i + 1) % uint64(len(x))
+// parts returns the item of a record, and the words behind it, of a plan that keeps items.
+func (plan *columnPlan) parts(r []byte) (item, words []byte) {
+	r = r[plan.fixed-1:]
+	if r[0] != several {
+		return r[1:], nil
 	}
-	return &x[i]
+	item, words = r[3:], r[3+int(r[1]):]
+	return item[:r[1]], words
 }
 
 // records are those of a column in the block, in order. They alias it.
@@ -55,37 +52,54 @@ func (p *Pane) records(column int) iter.Seq[[]byte] {
 	}
 }
 
-// recordsOf is how many records of a column there are.
-func (p *Pane) recordsOf(column int) (n int) {
+// wordsOf is how many words the records of a column have.
+func (p *Pane) wordsOf(column int) (n int) {
 	if !p.layout.block.tagged {
-		return int(p.block.records)
+		return int(p.block.words)
 	}
-	for range p.records(column) {
+	plan := &p.layout.columns[column]
+	for r := range p.records(column) {
 		n++
+		if plan.items {
+			_, words := plan.parts(r)
+			n += len(words) / wordBytes
+		}
 	}
 	return n
+}
+
+// events is how many a record stands for.
+func (plan *columnPlan) events(r []byte) uint64 {
+	if plan.samples == 0 {
+		return binary.LittleEndian.Uint64(r[wordAt:])
+	}
+	_, words := plan.parts(r)
+	return 1 + uint64(len(words)/wordBytes)
+}
+
+// weight is what a record weighs by the j-th weight column.
+func (plan *columnPlan) weight(r []byte, j int) uint64 {
+	return binary.LittleEndian.Uint64(r[plan.weightsAt+wordBytes*j:])
 }
 
 // addLog adds the records of a column in a block to its table.
 func (t *table) addLog(p *Pane, column int) {
 	plan := t.plan
 	for r := range p.records(column) {
-		hash, count := binary.LittleEndian.Uint64(r), uint64(1)
-		if plan.samples == 0 {
-			count = binary.LittleEndian.Uint64(r[wordAt:])
-		}
+		hash := binary.LittleEndian.Uint64(r)
 		var words []uint64
 		if i := t.find(hash); i >= 0 {
 			words = t.entry(i)
 		} else {
 			words = t.open(hash)
 			if plan.items {
-				t.putItem(r[plan.fixed:])
+				item, _ := plan.parts(r)
+				t.putItem(item)
 			}
 		}
-		words[1] = saturatingAdd(words[1], count)
+		words[1] = saturatingAdd(words[1], plan.events(r))
 		for j := range plan.weights {
-			words[2+j] = saturatingAdd(words[2+j], binary.LittleEndian.Uint64(r[plan.weightsAt+weightBytes*j:]))
+			words[2+j] = saturatingAdd(words[2+j], plan.weight(r, j))
 		}
 	}
 }
@@ -95,43 +109,22 @@ func (t *table) addLog(p *Pane, column int) {
 func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	spec := &p.layout.specs[sketch]
 	plan := &p.layout.columns[spec.Column]
-	records, bytes, repeats := 0, 0, false
+	events, bytes := 0, 0
 	for one := range p.records(spec.Column) {
-		records, bytes = records+1, bytes+len(one)-plan.fixed
-		repeats = repeats || one[plan.fixed-1] == repeated
+		item, words := plan.parts(one)
+		n := 1 + len(words)/wordBytes
+		events, bytes = events+n, bytes+n*len(item)
 	}
-	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*records, spec.Size)), arena: make([]byte, 0, room*bytes)}
-	if repeats {
-		p.addRepeats(spec.Column, r)
-		return r
-	}
+	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*events, spec.Size)), arena: make([]byte, 0, room*bytes)}
 	for one := range p.records(spec.Column) {
-		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), one[plan.fixed:])
+		item, words := plan.parts(one)
+		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), item)
+		for ; len(words) > 0; words = words[wordBytes:] {
+			r.Add(binary.LittleEndian.Uint64(words), item)
+		}
 	}
 	return r
 }
-
-// addRepeats adds the records of a column to its reservoir where some repeat an item.
-func (p *Pane) addRepeats(column int, r *Reservoir) {
-	plan, log := &p.layout.columns[column], p.log()
-	var items recordIndex // of the last that has one
-	at := 0
-	for at < len(log) {
-		c := p.layout.columnOf(log[at:])
-		one := log[at : at+p.layout.columns[c].recordSize(log[at:])]
-		if c == column {
-			last := items.find(plan, log, one)
-			if one[plan.fixed-1] != repeated {
-				*last = uint16(at) + 1
-			}
-			r.Add(binary.LittleEndian.Uint64(one[wordAt:]), plan.item(log[*last-1:]))
-		}
-		at += len(one)
-	}
-}
-
-// item is that of the first record of a log, which has one.
-func (plan *columnPlan) item(log []byte) []byte { return log[plan.fixed:plan.recordSize(log)] }
 
 // lookupBlock returns a word of an item's entry as a table has them: 1 is its
 // count, and weight sums follow. It is false if there is none.
@@ -142,14 +135,22 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool)
 			continue
 		}
 		found = true
-		switch {
-		case word > 1:
-			n = saturatingAdd(n, binary.LittleEndian.Uint64(r[plan.weightsAt+weightBytes*(word-2):]))
-		case plan.samples != 0:
-			n++
-		default:
-			n = saturatingAdd(n, binary.LittleEndian.Uint64(r[wordAt:]))
+		if word > 1 {
+			n = saturatingAdd(n, plan.weight(r, word-2))
+		} else {
+			n = saturatingAdd(n, plan.events(r))
 		}
 	}
 	return n, found
+}
+
+// holds tells whether there is a record of a hash.
+func (p *Pane) holds(hash uint64) bool {
+	l := p.layout
+	for log := p.log(); len(log) > 0; log = log[l.columns[l.columnOf(log)].recordSize(log):] {
+		if binary.LittleEndian.Uint64(log) == hash {
+			return true
+		}
+	}
+	return false
 }

@@ -159,39 +159,64 @@ func TestBlockCompacts(t *testing.T) {
 	}
 }
 
-// TestBlockCombines: without a reservoir a few items stay in a small block however often
-// they come, one at a time or many, and are counted as the plain way counts them.
-func TestBlockCombines(t *testing.T) {
-	specs := []Spec{{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}, {Name: "weighed", Kind: KindHotList, Weight: 0, Size: 100},
-		{Name: "other", Kind: KindHLL, Column: 1, Precision: 12}}
-	l, err := NewLayout(2, 1, 0, specs)
-	if err != nil {
-		t.Fatal(err)
+// repeating are events of six items.
+func repeating(n int) []sketchtest.Event {
+	events := make([]sketchtest.Event, n)
+	for i := range events {
+		e := &events[i]
+		e.Hash, e.Item = sketchtest.Item(i * i % 11)
+		e.Weight, e.Position = int64(i%9-1), sketchtest.Mix(uint64(i))
 	}
-	for _, together := range []int{1, 7, 200} {
-		events := make([]sketchtest.Event, 3000)
-		for i := range events {
-			events[i].Hash, events[i].Item = sketchtest.Item(i * i % 11)
-			events[i].Weight = int64(i%9 - 1)
+	return events
+}
+
+// TestBlockCombines: a few items stay in a small block however often they come, or with a
+// reservoir as often as it has room for, one at a time or many, and are counted and
+// sampled as the plain way does.
+func TestBlockCombines(t *testing.T) {
+	counted := []Spec{{Name: "hot", Kind: KindHotList, Weight: -1, Size: 100}, {Name: "weighed", Kind: KindHotList, Weight: 0, Size: 100},
+		{Name: "other", Kind: KindHLL, Column: 1, Precision: 12}}
+	some := Spec{Name: "some", Kind: KindReservoir, Size: 100}
+	for _, test := range []struct {
+		name         string
+		specs        []Spec
+		events, size int // as many of the least block that holds them
+	}{
+		{"counted", counted, 3000, blockLimit / 2},
+		{"sampled", append(counted[:2:2], some), 100, 1152},
+		{"both", append(counted[:3:3], some), 60, 1152},
+	} {
+		l, err := NewLayout(2, 1, 0, test.specs)
+		if err != nil {
+			t.Fatal(err)
 		}
-		r := rowsOf(events)
-		r.Hashes, r.Items = append(r.Hashes, r.Hashes[0]), append(r.Items, r.Items[0])
-		block, plain := l.NewPane(), l.NewPane()
-		plain.open()
-		plain.widen()
-		for from := 0; from < len(events); from += together {
-			part := *r.between(from, min(from+together, len(events)))
-			block.Apply(&part)
-			plain.Apply(&part)
+		for _, together := range []int{1, 2, 7, 200} {
+			r := rowsOf(repeating(test.events))
+			r.Hashes, r.Items = append(r.Hashes, r.Hashes[0]), append(r.Items, r.Items[0])
+			block, plain := l.NewPane(), l.NewPane()
+			plain.open()
+			plain.widen()
+			for from := 0; from < test.events; from += together {
+				part := *r.between(from, min(from+together, test.events))
+				block.Apply(&part)
+				plain.Apply(&part)
+				checkLog(t, block)
+			}
+			if !bytes.Equal(block.AppendBinary(nil), plain.AppendBinary(nil)) {
+				t.Errorf("%s, %d at a time: another encoding", test.name, together)
+			}
+			if together < 10 && block.wide != nil {
+				t.Errorf("%s, %d at a time: the pane is wide", test.name, together)
+			}
+			// A group that is larger than a block may be leaves it, and comes back.
+			block.Compact()
 			checkLog(t, block)
-		}
-		if !bytes.Equal(block.AppendBinary(nil), plain.AppendBinary(nil)) {
-			t.Errorf("%d at a time: another encoding", together)
-		}
-		// A group that is larger than a block may be leaves it, and comes back.
-		block.Compact()
-		if block.wide != nil || block.Size() > 64+blockLimit/2 {
-			t.Errorf("%d at a time: six items take %d bytes; wide: %v", together, block.Size(), block.wide != nil)
+			if block.wide != nil || block.Size() > 64+test.size {
+				t.Errorf("%s, %d at a time: six items take %d bytes; wide: %v", test.name, together, block.Size(), block.wide != nil)
+			}
+			if !bytes.Equal(block.AppendBinary(nil), plain.AppendBinary(nil)) {
+				t.Errorf("%s, %d at a time: compacted, another encoding", test.name, together)
+			}
 		}
 	}
 }

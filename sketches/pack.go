@@ -110,7 +110,7 @@ func (p *Pane) packItem(c int, plan *columnPlan, e *tableEntryView, word uint64)
 		return false
 	}
 	for j, x := range e.words[2:] {
-		binary.LittleEndian.PutUint64(weights[weightBytes*j:], x)
+		binary.LittleEndian.PutUint64(weights[wordBytes*j:], x)
 	}
 	return true
 }

@@ -177,7 +177,7 @@ func (w *wide) mergeTable(l *Layout, c int, o *Pane, which Set) {
 	if o.wide != nil {
 		theirs = o.wide.columns[c].table
 	}
-	if theirs == nil && o.block.records == 0 {
+	if theirs == nil && o.block.words == 0 {
 		return
 	}
 	plan := &l.columns[c]

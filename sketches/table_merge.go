@@ -29,7 +29,7 @@ func (p *Pane) exactTable(c int, scratch *tableScratch) *table {
 	if p.wide != nil {
 		return p.wide.columns[c].table
 	}
-	if p.block.records == 0 {
+	if p.block.words == 0 {
 		return nil
 	}
 	t := &scratch.block

@@ -88,7 +88,7 @@ func (p *Pane) widen() {
 	}
 	p.wide = w
 	p.open()
-	p.block.log, p.block.records = uint16(p.layout.block.log), 0
+	p.block.log, p.block.words = uint16(p.layout.block.log), 0
 	p.block.resize(p.layout.block.log)
 }
 
