@@ -204,7 +204,7 @@ func (c SketchesConfig) manyKeys(s *sketchStream, keys, batch int) (timing, erro
 		panes := make([]*sketches.Pane, keys)
 		s.batches(batch, w, func(b *sketchStream) {
 			g.group(b)
-			g.apply(b, l, panes)
+			g.apply(l, panes)
 		})
 	}), nil
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"sketchlog/ingest/event"
 	"sketchlog/sketches"
@@ -85,17 +86,6 @@ func (s *sketchStream) hash(out []uint64) {
 	event.HashTexts(out, s.text, s.refs[:len(out)])
 }
 
-// touch reads the items of some events, so that they come from the processor's
-// caches together.
-//
-//go:noinline
-func (s *sketchStream) touch(rows []int32) (read byte) {
-	for _, row := range rows {
-		read |= s.text[s.refs[row]>>32]
-	}
-	return read
-}
-
 // grouping sorts a batch by key, as views do before they apply it.
 type grouping struct {
 	ends      []int32 // by key
@@ -105,12 +95,19 @@ type grouping struct {
 	hashes    []uint64
 	positions []uint64
 	values    []float64
-	present   []int32 // keys that have events, and room for one more
+	items     sketchStream // text and refs only, in order
+	index     []int32      // of items: 0, 1, 2, …
+	present   []int32      // keys that have events, and room for one more
 	window    [32]sketches.Group
 }
 
 func newGrouping(keys, batch int) *grouping {
+	index := make([]int32, batch)
+	for i := range index {
+		index[i] = int32(i)
+	}
 	return &grouping{
+		items: sketchStream{refs: make([]uint64, batch)}, index: index,
 		ends: make([]int32, keys+1), order: make([]int32, batch), times: make([]int64, batch), unsorted: make([]uint64, batch),
 		hashes: make([]uint64, batch), positions: make([]uint64, batch), values: make([]float64, batch),
 		present: make([]int32, keys+1),
@@ -139,6 +136,19 @@ func (g *grouping) group(s *sketchStream) {
 	fetch(g.hashes, g.unsorted, g.order)
 	fetch(g.positions, s.positions, g.order)
 	fetch(g.values, s.values, g.order)
+	fetch(g.items.refs, s.refs, g.order)
+	g.fetchText(s.text)
+}
+
+// fetchText copies the items in their order. A view's batches are so small that their text stays
+// in the processor's second cache anyway.
+func (g *grouping) fetchText(text []byte) {
+	refs, out := g.items.refs[:len(g.order)], slices.Grow(g.items.text[:0], len(text))
+	for i, ref := range refs {
+		refs[i] = uint64(len(out))<<32 | uint64(uint32(ref))
+		out = append(out, text[ref>>32:][:uint32(ref)]...)
+	}
+	g.items.text = out
 }
 
 // fetch copies a column in another order.
@@ -151,10 +161,10 @@ func fetch[T any](dst, src []T, order []int32) {
 
 // apply gives every group to its key's pane, a few dozen panes at a time so
 // that they come from memory together.
-func (g *grouping) apply(s *sketchStream, l *sketches.Layout, panes []*sketches.Pane) {
+func (g *grouping) apply(l *sketches.Layout, panes []*sketches.Pane) {
 	n := len(g.order)
-	rows := sketches.Rows{Index: g.order, Times: g.times[:n], Positions: g.positions[:n],
-		Hashes: [][]uint64{g.hashes[:n]}, Items: []sketches.Items{s}, Values: [][]float64{g.values[:n]}}
+	rows := sketches.Rows{Index: g.index[:n], Times: g.times[:n], Positions: g.positions[:n],
+		Hashes: [][]uint64{g.hashes[:n]}, Items: []sketches.Items{&g.items}, Values: [][]float64{g.values[:n]}}
 	from := int32(0)
 	for present := g.keys(); len(present) > 0; {
 		window := g.window[:min(len(present), len(g.window))]
@@ -165,7 +175,6 @@ func (g *grouping) apply(s *sketchStream, l *sketches.Layout, panes []*sketches.
 			window[i] = sketches.Group{Pane: panes[key], From: from, To: g.ends[key]}
 			from = g.ends[key]
 		}
-		s.touch(g.order[window[0].From:from])
 		sketches.Apply(window, &rows)
 		present = present[len(window):]
 	}

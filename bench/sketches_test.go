@@ -62,7 +62,7 @@ func TestGroupingCountsEverything(t *testing.T) {
 	g, panes := newGrouping(keys, batch), make([]*sketches.Pane, keys)
 	s.batches(batch, &stopwatch{}, func(b *sketchStream) {
 		g.group(b)
-		g.apply(b, l, panes)
+		g.apply(l, panes)
 	})
 	counts := make([]map[string]int, keys)
 	events := make([]uint64, keys)

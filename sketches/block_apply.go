@@ -128,6 +128,9 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 	return weights, true
 }
 
+// sparing is the size from which on a block is looked into before it grows.
+const sparing = 384
+
 // makeRoom makes room for records of a column, of so many words and bytes, the first of
 // which is of an item of this hash. It is false, with nothing changed that shows, if
 // there cannot be.
@@ -138,8 +141,8 @@ func (p *Pane) makeRoom(c int, hash uint64, words, bytes int) bool {
 	}
 	least, most := bytes, plan.most
 	// To combine records of which few are of the same item would be in vain. Where this
-	// one's is there already, it is not so.
-	if counts || p.holds(hash) {
+	// one's is there already, it is not so, but in the smallest blocks there is little to gain.
+	if counts || b.size >= sparing && p.holds(hash) {
 		p.combine()
 		// What is to be combined again must have had many records added, or each of
 		// them would cost too much.
