@@ -140,8 +140,8 @@ func (g *grouping) group(s *sketchStream) {
 	g.fetchText(s.text)
 }
 
-// fetchText copies the items in their order. A view's batches are so small that their text stays
-// in the processor's second cache anyway.
+// fetchText copies the items in that order. Views need not do so, for the text of their
+// batches is small enough for the second cache.
 func (g *grouping) fetchText(text []byte) {
 	refs, out := g.items.refs[:len(g.order)], slices.Grow(g.items.text[:0], len(text))
 	for i, ref := range refs {
