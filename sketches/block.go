@@ -33,7 +33,7 @@ import (
 // for each of them.
 //
 // In a block a reservoir holds all events of its column. Numbers are
-// little-endian. What does not fit (an item of 256 bytes, a reservoir that overflows,
+// little-endian. What does not fit (an item of 255 bytes, a reservoir that overflows,
 // more than blockLimit bytes) makes the pane wide; which of the two a pane is never
 // shows in its answers or its encoding. A wide pane keeps sums and ignored in
 // its block and the columns elsewhere.
@@ -58,7 +58,7 @@ const (
 // blockSizes are those that blocks grow through. They are sizes that Go's
 // allocator has, so that nothing is rounded away, and far apart, because to
 // grow costs more than all else that is done for an event.
-var blockSizes = [...]int{96, 192, 384, 704, 1152, blockLimit}
+var blockSizes = [...]int{96, 320, 704, 1152, blockLimit}
 
 const blockLimit = 1536
 

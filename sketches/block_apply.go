@@ -129,7 +129,7 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 }
 
 // sparing is the size from which on a block is looked into before it grows.
-const sparing = 384
+const sparing = 320
 
 // makeRoom makes room for records of a column, of so many words and bytes, the first of
 // which is of an item of this hash. It is false, with nothing changed that shows, if
