@@ -18,8 +18,9 @@ func (p *Pane) combine() {
 	p.block.log, p.block.words = uint16(p.layout.block.log+len(log)), uint16(words)
 }
 
-// combine makes one record of all that are of the same item, where the first of them was, and returns
-// what is left of a log of so many words, in place. A log that is too long for a block is left as it is.
+// combine makes one record of all that are of the same item, where the first of them was,
+// and returns what is left of a log of so many words, in place. A log that is too long
+// for a block is left as it is.
 func (l *Layout) combine(log []byte, words int) (rest []byte, left int) {
 	if words < 2 || len(log) > blockLimit {
 		return log, words

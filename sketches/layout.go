@@ -81,7 +81,7 @@ type columnPlan struct {
 	tagged    bool // it tells its column
 	weightsAt int  // where its weights begin
 	fixed     int  // bytes besides the item's own; the last of these is its length
-	most      int  // how many there may be: as many items surely need not be promoted
+	most      int  // how many words they may have: so many items surely need not be promoted
 }
 
 // sumPlan says what a decayed sum is of.
