@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -108,8 +109,9 @@ func (v Value) String() string { return string(v.AppendJSON(nil)) }
 // ErrNotScalar is returned for JSON that is not a null, boolean, number or string.
 var ErrNotScalar = errors.New("event: not a JSON scalar")
 
-// ParseValue reads one JSON scalar. Integers beyond int64 become floats; numbers beyond
-// float64 are refused.
+// ParseValue reads one JSON scalar, as the decoders read it in an event: a number that a
+// float cannot hold, an integer whose digits it would lose, and half of a pair of surrogates
+// are refused, so that nothing is taken for what it is not.
 func ParseValue(text string) (Value, error) {
 	trimmed := strings.Trim(text, " \t\r\n")
 	if !utf8.ValidString(trimmed) || !json.Valid([]byte(trimmed)) {
@@ -121,6 +123,9 @@ func ParseValue(text string) (Value, error) {
 	case 't', 'f':
 		return BoolValue(trimmed[0] == 't'), nil
 	case '"':
+		if strings.Contains(trimmed, `\u`) && halfPair(trimmed) {
+			return Value{}, fmt.Errorf("event: %.80s escapes half of a pair of surrogates, which is no character", trimmed)
+		}
 		var s string
 		if err := json.Unmarshal([]byte(trimmed), &s); err != nil {
 			return Value{}, fmt.Errorf("event: read JSON string: %w", err)
@@ -134,19 +139,51 @@ func ParseValue(text string) (Value, error) {
 
 // parseNumber reads a valid JSON number.
 func parseNumber(text string) (Value, error) {
-	if whole, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return IntValue(whole), nil
+	n, v := wholeNumber([]byte(text))
+	switch {
+	case v != numberGood:
+		return Value{}, fmt.Errorf("event: %.80s %s", text, v)
+	case n.whole:
+		return IntValue(n.i), nil
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return Value{}, fmt.Errorf("event: number %.80s is beyond a 64-bit float: %w", text, err)
+	return FloatValue(n.f), nil
+}
+
+// halfPair says whether a valid JSON string escapes half of a pair of surrogates, which is no
+// character; encoding/json makes it U+FFFD.
+func halfPair(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		if i++; text[i] != 'u' {
+			continue
+		}
+		r, _ := hex4([]byte(text[i+1 : i+5])) // valid JSON has four digits here
+		i += 4
+		if !utf16.IsSurrogate(r) {
+			continue
+		}
+		if !strings.HasPrefix(text[i+1:], `\u`) {
+			return true
+		}
+		low, _ := hex4([]byte(text[i+3 : i+7]))
+		if utf16.DecodeRune(r, low) == utf8.RuneError {
+			return true
+		}
+		i += 6
 	}
-	return FloatValue(f), nil
+	return false
 }
 
 // ParseText reads text as people write keys and items: a JSON scalar where it reads as
-// one (null, 42, "quoted"), else the text itself is the string.
+// one (null, 42, "quoted"), else the text itself is the string. It agrees with what CSV makes
+// of a field: white space around a number, and more digits than a number can have, make it a
+// string.
 func ParseText(text string) Value {
+	if strings.Trim(text, " \t\r\n") != text {
+		return StringValue(text)
+	}
 	if v, err := ParseValue(text); err == nil {
 		return v
 	}

@@ -47,17 +47,46 @@ func TestParseValue(t *testing.T) {
 			t.Errorf("ParseValue(%q): %v", text, err)
 		}
 	}
-	if _, err := ParseValue("1e400"); err == nil {
-		t.Error("1e400 is beyond a float and must be refused")
+	for _, text := range []string{"1e400", "12345678901234567890", "18446744073709551615", `"\ud83d"`, `"\ud83dx"`, `"\ud83d\u0041"`, `"\ude00\ud83d"`, `"a\\\ud83d"`} {
+		if v, err := ParseValue(text); err == nil {
+			t.Errorf("%s is taken for %v; no event can hold it, so it must be refused", text, v)
+		}
+	}
+	for text, want := range map[string]string{`"\ud83d\ude00"`: "😀", `"\\ud83d"`: `\ud83d`, `"\ufffd"`: "\ufffd", `"\u0000"`: "\x00"} {
+		if got, err := ParseValue(text); err != nil || got != StringValue(want) {
+			t.Errorf("ParseValue(%s) = %v, %v; want %q", text, got, err, want)
+		}
 	}
 }
 
 func TestParseText(t *testing.T) {
 	for text, want := range map[string]Value{
+		"12345678901234567890": StringValue("12345678901234567890"), "1e400": StringValue("1e400"), " 7": StringValue(" 7"), "null ": StringValue("null "),
+		"18446744073709552000": FloatValue(0x1p64), "9007199254740993": IntValue(9007199254740993),
 		"null": {}, `"null"`: StringValue("null"), "42": IntValue(42), "abc": StringValue("abc"), "": StringValue(""), "[1]": StringValue("[1]"),
 	} {
 		if got := ParseText(text); got != want {
 			t.Errorf("ParseText(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+// A field of CSV is found again when it is asked for as it was written.
+func TestParseTextAgreesWithCSV(t *testing.T) {
+	for _, text := range []string{"7", " 7", "7 ", "+7", "007", "-0", "1.0", "1e2", "12345678901234567890", "100000000000000000000", "1e999", "true", "True", "x"} {
+		var b Batch
+		if r, err := Decode(&b, []byte("f\n"+text+"\n"), Options{Format: FormatCSV, Arrival: 1}); err != nil || r.Accepted != 1 {
+			t.Fatalf("%q: %+v, %v", text, r, err)
+		}
+		c := b.Column("f")
+		got := Value{Kind: c.Kinds[0]}
+		if got.Kind == String {
+			got.Text = string(c.text(c.Bits[0]))
+		} else {
+			got.Bits = c.Bits[0]
+		}
+		if asked := ParseText(text); asked != got {
+			t.Errorf("%q is %v in an event and %v in a question", text, got, asked)
 		}
 	}
 }
