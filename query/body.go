@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"sketchlog/ingest/event"
@@ -30,11 +32,14 @@ type body struct {
 	Strict     bool              `json:"strict"`
 }
 
+// maxFaults bounds what is said of a hostile body.
+const maxFaults = 100
+
 // FromJSON reads one question of POST /v1/query.
 func FromJSON(raw []byte) (Question, error) {
 	var b body
-	if err := strictly(raw, &b); err != nil {
-		return Question{}, invalid(err)
+	if err := b.read(raw); err != nil {
+		return Question{}, err
 	}
 	return b.question()
 }
@@ -43,8 +48,8 @@ func FromJSON(raw []byte) (Question, error) {
 // membership question with many items.
 func ContainsFromJSON(view string, raw []byte) (Question, error) {
 	var b body
-	if err := strictly(raw, &b); err != nil {
-		return Question{}, invalid(err)
+	if err := b.read(raw); err != nil {
+		return Question{}, err
 	}
 	if b.View != "" && b.View != view || b.Question != "" && b.Question != Contains {
 		return Question{}, invalid(fmt.Errorf("the path asks whether view %q contains items; leave view and question out of the body", view))
@@ -53,22 +58,67 @@ func ContainsFromJSON(view string, raw []byte) (Question, error) {
 	return b.question()
 }
 
-// strictly decodes one JSON object without unknown fields or trailing text.
-func strictly(raw []byte, into any) error {
+// read decodes one JSON object, and names every fault in it. encoding/json's own strictness was not used because it stops
+// at the first fault, takes "View" for "view", and of two values of one name the last.
+func (b *body) read(raw []byte) error {
+	known := map[string]struct {
+		into any
+		want string
+	}{
+		"view": {&b.View, "a string"}, "question": {&b.Question, "a string"}, "sketch": {&b.Sketch, "a string"},
+		"key": {&b.Key, "an array of values"}, "item": {&b.Item, "a value"}, "items": {&b.Items, "an array of values"},
+		"window": {&b.Window, `a duration such as "90s", "5m", "24h" or "30d"`},
+		"from":   {&b.From, "a time"}, "to": {&b.To, "a time"}, "at": {&b.At, "a time"},
+		"k": {&b.K, "a whole number"}, "n": {&b.N, "a whole number"},
+		"confidence": {&b.Confidence, "a number"}, "strict": {&b.Strict, "true or false"},
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("the body is not a JSON question: %w", err)
+	if token, err := d.Token(); err != nil {
+		return notJSON(err)
+	} else if token != json.Delim('{') {
+		return invalid(errors.New("a question must be a JSON object"))
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("the body goes on after its JSON object")
+	var faults []error
+	seen := make(map[string]bool, len(known))
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return notJSON(err)
+		}
+		name, _ := token.(string) // the decoder takes nothing else before a colon
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return notJSON(err)
+		}
+		field, ok := known[name]
+		switch {
+		case len(faults) == maxFaults: // enough for any honest question
+		case !ok:
+			faults = append(faults, fmt.Errorf("unknown field %q; known are %s", abridged(name), strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+		case seen[name]:
+			faults = append(faults, fmt.Errorf("%s is given twice", name))
+		case json.Unmarshal(value, field.into) != nil:
+			faults = append(faults, fmt.Errorf("%s: %s is not %s", name, abridged(string(value)), field.want))
+		}
+		seen[name] = ok
 	}
-	return nil
+	if _, err := d.Token(); err != nil { // the closing brace
+		return notJSON(err)
+	}
+	if len(bytes.TrimSpace(raw[d.InputOffset():])) > 0 {
+		faults = append(faults, errors.New("the body goes on after its JSON object"))
+	}
+	return invalid(faults...)
 }
+
+func notJSON(err error) error { return invalid(fmt.Errorf("the body is not a JSON question: %w", err)) }
 
 func (b *body) question() (Question, error) {
 	q := Question{View: b.View, Question: b.Question, Sketch: b.Sketch, Strict: b.Strict, K: defaultTop, N: defaultTop, Confidence: DefaultConfidence}
 	var faults []error
+	if q.View == "" {
+		faults = append(faults, errors.New("view is missing: name the view that is asked"))
+	}
 	moment := func(name string, raw json.RawMessage) *int64 {
 		if len(raw) == 0 || string(raw) == "null" {
 			return nil

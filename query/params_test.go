@@ -132,9 +132,15 @@ func must(v event.Value, err error) event.Value {
 func TestJSONQuestionsAreChecked(t *testing.T) {
 	for _, c := range []struct{ body, why string }{
 		{``, "not a JSON question"},
-		{`[]`, "not a JSON question"},
-		{`null`, "not one of"},
-		{`"distinct"`, "not a JSON question"},
+		{`{"view": "v", "question": "distinct"`, "not a JSON question"},
+		{`{"view": "v", "question" "distinct"}`, "not a JSON question"},
+		{`[]`, "must be a JSON object"},
+		{`null`, "must be a JSON object"},
+		{`"distinct"`, "must be a JSON object"},
+		{`{"question": "distinct"}`, "view is missing"},
+		{`{"View": "v", "question": "distinct"}`, `unknown field "View"`},
+		{`{"view": "v", "view": "w", "question": "distinct"}`, "view is given twice"},
+		{`{"view": "v", "question": "frequency", "items": ["a"], "Items": ["b"]}`, `unknown field "Items"`},
 		{`{"view": "v", "question": "distinct"} {}`, "goes on"},
 		{`{"view": "v", "question": "distinct"}]`, "goes on"},
 		{`{"view": "v", "question": "distinct", "windows": "1h"}`, "windows"},
@@ -160,6 +166,16 @@ func TestJSONQuestionsAreChecked(t *testing.T) {
 		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.why) || len(err.Error()) > 1000 {
 			t.Errorf("%.100s: %.300v, want %q", c.body, err, c.why)
 		}
+	}
+	_, err := FromJSON([]byte(`{"view": 5, "question": "topk", "k": "x", "key": {}, "confidence": [], "windows": 1}`))
+	for _, part := range []string{"view: 5 is not a string", `k: "x" is not a whole number`, "key: {} is not an array", "confidence: [] is not a number", `"windows"`} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not name %s", err, part)
+		}
+	}
+	_, err = FromJSON([]byte("{" + strings.Repeat(`"x": 1, `, 5000) + `"y": 2}`))
+	if !errors.Is(err, ErrInvalid) || strings.Count(err.Error(), "unknown field") != maxFaults {
+		t.Errorf("5,001 unknown fields: %.300v", err)
 	}
 	if _, err := ContainsFromJSON("v", []byte(`{"view": "w", "items": [1]}`)); !errors.Is(err, ErrInvalid) {
 		t.Errorf("a body about another view: %v", err)
@@ -259,6 +275,16 @@ func TestJSONTermsKeepTheirTypes(t *testing.T) {
 		if _, err := n.engine.Answer(t.Context(), q); !errors.Is(err, ErrInvalid) {
 			t.Errorf("key %s: %v", key, err)
 		}
+	}
+	for _, key := range []string{`["a", 12345678901234567890]`, `["a", 1e999]`, `["a", "\ud83d"]`} {
+		q, err := FromJSON([]byte(`{"view": "v", "question": "count", "key": ` + key + `}`))
+		n.must(err)
+		if _, err := n.engine.Answer(t.Context(), q); !errors.Is(err, ErrInvalid) {
+			t.Errorf("key %s, which no event can have: %v", key, err)
+		}
+	}
+	if _, err := n.try("v", Count, "key=a&key=%ff"); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("a key that is not UTF-8: %v", err)
 	}
 	q, err := FromJSON([]byte(`{"view": "bare", "question": "count", "key": []}`))
 	n.must(err)

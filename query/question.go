@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sketchlog/ingest/event"
 	"sketchlog/sketches"
@@ -156,13 +157,17 @@ func values(terms []Term) ([]event.Value, error) {
 // value is the scalar that the term stands for.
 func (t Term) value() (event.Value, error) {
 	if !t.strict {
-		return event.ParseText(t.text), nil
+		v := event.ParseText(t.text)
+		if !utf8.ValidString(v.Text) {
+			return v, fmt.Errorf("%q is not UTF-8", abridged(t.text))
+		}
+		return v, nil
 	}
 	v, err := event.ParseValue(t.text)
-	if err != nil {
-		return v, fmt.Errorf("%s is not a string, number, true, false or null: %w", abridged(t.text), err)
+	if errors.Is(err, event.ErrNotScalar) {
+		return v, fmt.Errorf("%s is not a string, number, true, false or null", abridged(t.text))
 	}
-	return v, nil
+	return v, err
 }
 
 // abridged keeps hostile input from filling an error message.
