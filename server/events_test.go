@@ -329,7 +329,7 @@ func TestGetEvents(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"?partition=1", "?partition=-1", "?partition=x", "?limit=0", "?limit=10001", "?from=yesterday", "?from=-1", "?from=", "?form=1", "?limit=1&limit=2",
+		"?partition=1", "?partition=-1", "?partition=x", "?limit=0", "?limit=1048577", "?from=yesterday", "?from=-1", "?from=", "?form=1", "?limit=1&limit=2",
 	} {
 		f.refused(400, "invalid-parameters", "GET", "/v1/streams/s/events"+query, "")
 	}
@@ -383,6 +383,18 @@ func TestGetManyEvents(t *testing.T) {
 	a = f.call("GET", "/v1/streams/s/events?limit=10000", "")
 	if got := bytes.Count(a.body, []byte("\n")); got != 4000 || bytes.Contains(a.body, []byte(`"_offset":2,`)) {
 		t.Errorf("%d events of 4000 beside a hole", got)
+	}
+}
+
+// Only the beginning of a record can be asked for, so all of it must come in one answer.
+func TestGetEventsToTheEndOfARecord(t *testing.T) {
+	f := start(t, Limits{})
+	f.expect(201, "PUT", "/v1/streams/s", `{"partitions": 1}`)
+	const events = 50_000
+	f.expect(200, "POST", "/v1/streams/s/events", strings.Repeat("{\"n\":1}\n", events), ndjson)
+	a := f.call("GET", "/v1/streams/s/events?from=1&limit=1048576", "")
+	if got := bytes.Count(a.body, []byte("\n")); got != events || !bytes.Contains(a.body, []byte(`"_offset":1,"_index":49999}`)) {
+		t.Errorf("%d events of a record of %d: %.200s", got, events, a.body)
 	}
 }
 

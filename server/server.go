@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sketchlog/ingest"
+	"sketchlog/ingest/event"
 	"sketchlog/ingest/eventlog"
 	"sketchlog/ingest/turns"
 	"sketchlog/ingest/view"
@@ -61,7 +62,9 @@ type Limits struct {
 	Connections int
 	Watchers    int // event streams open at once: 256
 	Questions   int // questions in one POST /v1/query: 1000
-	Events      int // events of one GET …/events: 10,000
+	// Events of one GET …/events: as many as a record can hold, since only the beginning of a record can be asked for.
+	// They are written piece by piece, so that they cost time and not memory.
+	Events int
 
 	Read    time.Duration // to read a request: 1 m, 32 MiB at half a MiB/s
 	Write   time.Duration // to write an answer: 1 m
@@ -82,7 +85,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.Connections, 4096)
 	fill(&l.Watchers, 256)
 	fill(&l.Questions, 1000)
-	fill(&l.Events, 10_000)
+	fill(&l.Events, event.MaxRows)
 	fill(&l.Read, time.Minute)
 	fill(&l.Write, time.Minute)
 	fill(&l.Idle, 2*time.Minute)
