@@ -23,7 +23,12 @@ const maxDefinition = 1 << 20
 
 // ParseDefinition reads a view's JSON, fills in defaults and checks it. The
 // error wraps ErrInvalid and joins every fault.
-func ParseDefinition(body []byte) (Definition, error) {
+func ParseDefinition(body []byte) (Definition, error) { return parseDefinition(body, nil) }
+
+// parseDefinition is ParseDefinition for a view that exists as old, or does not:
+// nil. What can change of a view stays as it is when it is left out: a default in
+// its place could drop panes that nobody spoke of.
+func parseDefinition(body []byte, old *Definition) (Definition, error) {
 	var d Definition
 	var f faults
 	if len(body) > maxDefinition {
@@ -32,7 +37,7 @@ func ParseDefinition(body []byte) (Definition, error) {
 	}
 	given := d.read(&f, body)
 	if !f.structural {
-		d.fill(given)
+		d.fill(given, old)
 		d.validate(&f)
 	}
 	return d, f.err()
@@ -133,8 +138,8 @@ const (
 	aDuration = `a duration such as "90s", "5m", "24h" or "30d"`
 )
 
-// given says which of the fields whose default depends on others were present.
-type given struct{ keep, maxKeys bool }
+// given says which of the fields were present whose default depends on others, or on the view that there is.
+type given struct{ keep, rollups, maxKeys, fresh, priority bool }
 
 // read fills d from its JSON.
 func (d *Definition) read(f *faults, body []byte) given {
@@ -150,14 +155,23 @@ func (d *Definition) read(f *faults, body []byte) given {
 			g.keep = true
 			into(f, &d.Keep, aDuration)(path, raw)
 		},
-		"rollups": func(path string, raw []byte) { d.readRollups(f, path, raw) },
-		"from":    func(path string, raw []byte) { d.From.read(f, path, raw) },
+		"rollups": func(path string, raw []byte) {
+			g.rollups = true
+			d.readRollups(f, path, raw)
+		},
+		"from": func(path string, raw []byte) { d.From.read(f, path, raw) },
 		"max_keys": func(path string, raw []byte) {
 			g.maxKeys = true
 			into(f, &d.MaxKeys, aWhole)(path, raw)
 		},
-		"fresh":    into(f, &d.Fresh, aDuration),
-		"priority": into(f, &d.Priority, aString),
+		"fresh": func(path string, raw []byte) {
+			g.fresh = true
+			into(f, &d.Fresh, aDuration)(path, raw)
+		},
+		"priority": func(path string, raw []byte) {
+			g.priority = true
+			into(f, &d.Priority, aString)(path, raw)
+		},
 		"sketches": func(path string, raw []byte) {
 			f.members(path, raw, map[string]func(string, []byte){whole: func(path string, raw []byte) {
 				var s SketchSpec

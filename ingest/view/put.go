@@ -12,24 +12,28 @@ import (
 )
 
 // Put makes a view, or changes one: keep, rollups, max_keys, fresh and priority
-// can change, and from means nothing for a view that exists. It returns the definition with
-// defaults filled in, and whether the view is new. Errors: ErrInvalid with
+// can change and stay as they are when they are left out, and from means nothing for a view that exists. It returns the
+// definition with what was left out filled in, and whether the view is new. Errors: ErrInvalid with
 // every fault, ErrConflict, ErrUnknownStream, ErrClosed. When Put returns nil
 // the view survives any crash.
 func (v *Views) Put(ctx context.Context, name string, body []byte) (d Definition, created bool, err error) {
 	if !namePattern.MatchString(name) {
 		return d, false, fmt.Errorf("%w: %.100q is not a name: names are 1 to 64 of A-Z, a-z, 0-9, _ and -", ErrInvalid, name)
 	}
-	if d, err = ParseDefinition(body); err != nil {
-		return d, false, err
-	}
 	v.changing.Lock()
 	defer v.changing.Unlock()
 	if v.stopped() {
 		return d, false, ErrClosed
 	}
-	if old, err := v.Get(name); err == nil {
-		d, err = v.change(ctx, old, d)
+	if view, err := v.Get(name); err == nil {
+		old := view.Definition()
+		if d, err = parseDefinition(body, &old); err != nil {
+			return d, false, err
+		}
+		d, err = v.change(ctx, view, d)
+		return d, false, err
+	}
+	if d, err = ParseDefinition(body); err != nil {
 		return d, false, err
 	}
 	err = v.create(ctx, name, d)

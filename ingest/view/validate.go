@@ -35,13 +35,31 @@ const (
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// fill sets what was left out.
-func (d *Definition) fill(g given) {
-	if !g.maxKeys {
-		d.MaxKeys = defaultMaxKeys
+// fill sets what was left out: to what it is in old, or to the default where old
+// is nil. Panes that are not those of old, which will be refused, get defaults too,
+// so that it is said why, and not that they do not fit old's keep.
+func (d *Definition) fill(g given, old *Definition) {
+	from := &Definition{MaxKeys: defaultMaxKeys, Fresh: defaultFresh, Priority: NormalPriority}
+	if d.Pane != (PaneSpec{}) {
+		from.Keep = defaultPaneKeep
 	}
-	if !g.keep && d.Pane != (PaneSpec{}) {
-		d.Keep = defaultPaneKeep
+	if old != nil && d.Pane == old.Pane {
+		from = old
+	}
+	if !g.maxKeys {
+		d.MaxKeys = from.MaxKeys
+	}
+	if !g.keep {
+		d.Keep = from.Keep
+	}
+	if !g.rollups {
+		d.Rollups = slices.Clone(from.Rollups)
+	}
+	if !g.fresh {
+		d.Fresh = from.Fresh
+	}
+	if !g.priority {
+		d.Priority = from.Priority
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,25 @@ func TestPut(t *testing.T) {
 		t.Errorf("%+v, %v, %v", d, created, err)
 	}
 	n.put("u", body)
+	rolled := strings.Replace(body, `"by"`, `"keep": "1h", "rollups": [{"pane": "1h", "keep": "30d"}], "fresh": "5s", "priority": "low", "max_keys": 7, "by"`, 1)
+	want, _, err := n.views.Put(ctx, "rolled", []byte(rolled))
+	if err != nil || len(want.Rollups) != 1 {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	if d, created, err = n.views.Put(ctx, "rolled", []byte(body)); err != nil || created || !reflect.DeepEqual(d, want) {
+		t.Errorf("what is left out stays: %+v, %v, %v, want %+v", d, created, err, want)
+	}
+	some := strings.Replace(body, `"by"`, `"rollups": [], "keep": "2h", "fresh": null, "by"`, 1)
+	want.Keep, want.Rollups = event.Duration(2*time.Hour), nil
+	if d, _, err = n.views.Put(ctx, "rolled", []byte(some)); err != nil || !reflect.DeepEqual(d, want) {
+		t.Errorf("what is given changes: %+v, %v, want %+v", d, err, want)
+	}
+	if _, _, err = n.views.Put(ctx, "rolled", []byte(strings.Replace(body, "1m", "4h", 1))); !errors.Is(err, ErrConflict) {
+		t.Errorf("longer panes than are kept: %v", err)
+	}
+	if err := n.views.Delete(ctx, "rolled"); err != nil {
+		t.Error(err)
+	}
 	n.stop()
 	n = start(t, n.dir(), streams, nil)
 	if got := n.view("v").Definition(); got.MaxKeys != 5 || got.Keep.String() != "1h" {
