@@ -169,6 +169,9 @@ func TestPostEventsListsBadOnes(t *testing.T) {
 	if len(p["errors"].([]any)) != maxProblems {
 		t.Errorf("%d faults are listed", len(p["errors"].([]any)))
 	}
+	if why := p["detail"].(string); !strings.HasPrefix(why, "100 of the first 100 events are bad") {
+		t.Errorf("reading ended at the hundredth, and the answer says %s", why)
+	}
 	got = f.expect(200, "POST", "/v1/streams/edits/events?on_error=skip", "{", ndjson)
 	if got["accepted"] != 0.0 || got["rejected"] != 1.0 {
 		t.Errorf("%v", got)

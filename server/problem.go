@@ -238,8 +238,12 @@ func errInUse(stream string, views []string) error {
 
 // errBadEvents refuses a request for its bad events.
 func errBadEvents(r event.Result) error {
+	of := "of"
+	if r.Rejected >= maxProblems { // no more are listed, and reading ended with the last
+		of = "of the first"
+	}
 	p := kind{"bad-events", "Bad events", http.StatusBadRequest, 0}.because(
-		fmt.Sprintf("%d of %d events are bad and nothing was appended; mend them, or send on_error=skip to append the others", r.Rejected, r.Accepted+r.Rejected))
+		fmt.Sprintf("%d %s %d events are bad and nothing was appended; mend them, or send on_error=skip to append the others", r.Rejected, of, r.Accepted+r.Rejected))
 	for _, fault := range r.Faults[:min(len(r.Faults), maxProblems)] {
 		p.Errors = append(p.Errors, fault)
 	}
