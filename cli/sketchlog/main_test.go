@@ -182,6 +182,17 @@ func TestStreamCreateSendsWhatIsGiven(t *testing.T) {
 	}
 }
 
+func TestApplyShowsAnswersAsJSON(t *testing.T) {
+	s := serveCanned(t, 200, `{"name":"x"}`)
+	const file = "views: {b: {}}\nstreams: {s: {}}\n"
+	if code, out, _ := execute(t, file, "view", "apply", "-f", "-", "-o", "json", "--addr", s.URL); code != exitDone || out != "{\"name\":\"x\"}\n{\"name\":\"x\"}\n" {
+		t.Errorf("%d, %q", code, out)
+	}
+	if code, out, errs := execute(t, file, "view", "apply", "-f", "-", "--addr", s.URL); code != exitDone || out != "" || !strings.Contains(errs, "view b applied") {
+		t.Errorf("%d, %q, %q", code, out, errs)
+	}
+}
+
 func TestApplyGoesOnAfterARefusal(t *testing.T) {
 	s := serveCanned(t, 400, `{"type":"invalid","title":"x","status":400,"detail":"bad definition"}`)
 	code, _, errs := execute(t, "views: {b: {}, a: {}}\nstreams:\n  s: {}\n", "view", "apply", "-f", "-", "--addr", s.URL)

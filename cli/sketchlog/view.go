@@ -110,15 +110,19 @@ func applyFile(cmd *cobra.Command, r *remote, raw []byte) error {
 	defer c.Close()
 	var errs []error
 	apply := func(what, name string, definition any, put func(context.Context, string, []byte) (json.RawMessage, bool, error)) {
+		var answer json.RawMessage
 		body, err := json.Marshal(definition)
 		if err == nil {
-			_, _, err = put(cmd.Context(), name, body)
+			answer, _, err = put(cmd.Context(), name, body)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: %w", what, name, err))
 			return
 		}
 		note(cmd.ErrOrStderr(), "%s %s applied", what, name)
+		if err := r.show(cmd.OutOrStdout(), answer, func(io.Writer, []byte) error { return nil }); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(file["streams"])) {
 		apply("stream", name, file["streams"][name], c.PutStream)
