@@ -142,11 +142,30 @@ func (s *Server) parse(r *request, in intake, d ingest.Definition, batch *event.
 	return result, err
 }
 
-// room is bytes taken from the budget of bodies.
+// budget is the room for bodies. A part of it is kept for small ones: without it a dozen large bodies that come slowly
+// would hold up every other request for as long as they take.
+type budget struct {
+	large, small              *semaphore.Weighted
+	largeBytes, greatestSmall int64 // the whole of large; the greatest body that is small
+}
+
+const (
+	smallShare  = 8  // one part in so many is kept for small bodies
+	smallBodies = 16 // a small body takes at most one part in so many of it
+)
+
+func newBudget(bytes int64) *budget {
+	kept := bytes / smallShare
+	return &budget{
+		large: semaphore.NewWeighted(bytes - kept), largeBytes: bytes - kept,
+		small: semaphore.NewWeighted(kept), greatestSmall: kept / smallBodies,
+	}
+}
+
+// room is bytes taken from the budget.
 type room struct {
-	budget *semaphore.Weighted
-	whole  int64
-	taken  int64
+	budget       *budget
+	large, small int64
 }
 
 // room waits for space for the body that the request announces. It is taken
@@ -160,13 +179,20 @@ func (s *Server) room(r *request, limit int, packed bool) (*room, error) {
 	if packed {
 		size += min(size*packedRatio, int64(s.limits.Unpacked))
 	}
-	w := &room{budget: s.budget, whole: s.limits.InFlight, taken: min(size, s.limits.InFlight)}
-	if s.budget.TryAcquire(w.taken) {
+	w := &room{budget: s.budget}
+	from, taken := s.budget.small, size
+	if size <= s.budget.greatestSmall {
+		w.small = size
+	} else {
+		taken = min(size, s.budget.largeBytes)
+		from, w.large = s.budget.large, taken
+	}
+	if from.TryAcquire(taken) {
 		return w, nil
 	}
 	ctx, cancel := context.WithTimeout(s.requests, s.limits.Room)
 	defer cancel()
-	if err := s.budget.Acquire(ctx, w.taken); err != nil {
+	if err := from.Acquire(ctx, taken); err != nil {
 		return nil, errOverloaded("bodies of %d bytes are being read and there is no room for another; send less at a time or raise the limit", s.limits.InFlight)
 	}
 	return w, nil
@@ -175,18 +201,21 @@ func (s *Server) room(r *request, limit int, packed bool) (*room, error) {
 // grow takes what is missing to hold size more bytes than the body as sent. It
 // does not wait: two that waited for each other would do so for ever.
 func (w *room) grow(size int64) bool {
-	more := min(size, w.whole) - w.taken
+	more := min(size, w.budget.largeBytes) - w.large - w.small
 	if more <= 0 {
 		return true
 	}
-	if !w.budget.TryAcquire(more) {
+	if !w.budget.large.TryAcquire(more) {
 		return false
 	}
-	w.taken += more
+	w.large += more
 	return true
 }
 
-func (w *room) release() { w.budget.Release(w.taken) }
+func (w *room) release() {
+	w.budget.large.Release(w.large)
+	w.budget.small.Release(w.small)
+}
 
 // intakeOf reads parameters and headers; every wrong parameter is named at once.
 func intakeOf(r *request) (intake, error) {

@@ -268,15 +268,25 @@ func TestNoRoomForBodies(t *testing.T) {
 	f.edits()
 	// Packed, it is taken for greater than all the room there is: it may still come, alone.
 	f.expect(200, "POST", "/v1/streams/edits/events", gzipped(t, strings.Repeat(oneEdit+"\n", 50_000)), ndjson, "Content-Encoding: gzip")
-	must(t, f.server.budget.Acquire(t.Context(), 1<<20))
+	b := f.server.budget
+	large, small := b.largeBytes, int64(1<<20)-b.largeBytes
+	must(t, b.large.Acquire(t.Context(), large))
+	f.expect(200, "POST", "/v1/streams/edits/events", oneEdit, ndjson)
+	if a := f.call("POST", "/v1/query", "[]"); a.status != 200 {
+		t.Errorf("a question while large bodies are read: %d %s", a.status, a.body)
+	}
+	f.refused(503, "overloaded", "POST", "/v1/streams/edits/events", strings.Repeat(oneEdit+"\n", 1000), ndjson)
+	must(t, b.small.Acquire(t.Context(), small))
 	p := f.refused(503, "overloaded", "POST", "/v1/streams/edits/events", oneEdit, ndjson)
 	if !strings.Contains(p["detail"].(string), "1048576") {
 		t.Errorf("the detail does not name the limit: %v", p)
 	}
 	f.refused(503, "overloaded", "POST", "/v1/query", "[]")
-	f.server.budget.Release(1 << 20)
+	b.large.Release(large)
+	b.small.Release(small)
 	f.expect(200, "POST", "/v1/streams/edits/events", oneEdit, ndjson)
-	if !f.server.budget.TryAcquire(1 << 20) {
+	f.expect(200, "POST", "/v1/streams/edits/events", gzipped(t, strings.Repeat(oneEdit+"\n", 500)), ndjson, "Content-Encoding: gzip")
+	if !b.large.TryAcquire(large) || !b.small.TryAcquire(small) {
 		t.Error("some request did not give its room back")
 	}
 }

@@ -56,7 +56,7 @@ type Limits struct {
 	Unpacked   int   // bytes of its body unpacked: 256 MiB, eight times as much
 	Definition int   // bytes of a definition: 1 MiB
 	Question   int   // bytes of a body of questions: 16 MiB, a hundred thousand items of 160 bytes
-	InFlight   int64 // bytes of bodies being read and decoded at once: 512 MiB, so that one of the greatest always fits
+	InFlight   int64 // bytes of bodies being read and decoded at once: 512 MiB, so that one of the greatest always fits beside the eighth for small ones
 	Header     int   // bytes of a request's line and headers: 32 KiB, enough for a hundred items in a URL; held by each connection
 	// Connections served at once: 4096, at two buffers each about 150 MiB.
 	Connections int
@@ -149,10 +149,10 @@ type Server struct {
 	listener net.Listener
 	metrics  *metrics
 
-	budget   *semaphore.Weighted // bytes of bodies
-	bodies   sync.Pool           // *[]byte
-	batches  sync.Pool           // *event.Batch
-	replies  sync.Pool           // *bytes.Buffer
+	budget   *budget   // bytes of bodies
+	bodies   sync.Pool // *[]byte
+	batches  sync.Pool // *event.Batch
+	replies  sync.Pool // *bytes.Buffer
 	watchers *semaphore.Weighted
 
 	// definitions is held while a stream is deleted or a view made, so that no
@@ -194,7 +194,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{config: c, limits: c.Limits.withDefaults(), log: c.Logger, turns: c.Turns, clock: c.Clock, began: c.Clock(), stopping: make(chan struct{})}
 	s.connections.open = make(map[net.Conn]struct{})
-	s.budget = semaphore.NewWeighted(s.limits.InFlight)
+	s.budget = newBudget(s.limits.InFlight)
 	s.watchers = semaphore.NewWeighted(int64(s.limits.Watchers))
 	var err error
 	if s.router, err = newRouter(routes()); err != nil {
