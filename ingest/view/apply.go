@@ -87,18 +87,18 @@ func (s *Shard) prepare(e eventlog.Entry, kept []bool, t *tally) {
 	}
 }
 
-// skip passes over records that the log does not have any more.
+// skip passes over records that the log does not have any more. All of them are the
+// view's, for it begins at a record that the log had: they are lost, also when they are
+// the first that it would have read.
 func (s *Shard) skip(e eventlog.Entry) {
 	events, exact := s.tail.EventsBetween(e.First, e.Offset)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.First > 1 || s.tally.applied > 0 {
-		lost := events
-		if !exact {
-			lost = max(events, e.Offset-e.First+1)
-		}
-		s.tally.lost += lost
-	} // else retention took them before the view began
+	lost := events
+	if !exact {
+		lost = max(events, e.Offset-e.First+1)
+	}
+	s.tally.lost += lost
 	s.tally.offset = e.Offset
 	s.tally.read += events
 	s.agree()

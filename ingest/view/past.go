@@ -25,7 +25,8 @@ const mostPieces = 1024
 // establish gives a shard that never committed its first state, and has it on
 // disk: what it reads at once begins at the end of the log, and of what lies
 // before, it owes what the view counts. A view that needs the order of the log
-// begins where it counts, and so does one whose tail does not know its past.
+// begins where it counts, at the first record that there still is, and so does one
+// whose tail does not know its past.
 func (s *Shard) establish(ctx context.Context) error {
 	past, known, err := s.tail.Past(ctx, 0)
 	if err != nil {
@@ -34,7 +35,12 @@ func (s *Shard) establish(ctx context.Context) error {
 	head := past.Head
 	earliest := s.view.definition.Load().From.Earliest
 	if earliest && (!known || s.view.ordered()) {
-		s.begin = Start{}
+		first, err := s.tail.First(ctx)
+		if err != nil {
+			return err
+		}
+		events, _ := s.tail.EventsBefore(first)
+		s.begin = Start{Offset: first - 1, Events: events}
 		s.clear()
 		return nil
 	}
