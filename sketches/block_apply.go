@@ -1,7 +1,5 @@
 package sketches
 
-import "encoding/binary"
-
 // How events are added to blocks. The records of the rows of a few groups are written
 // one behind the other; then those of each group are copied to where the log of its pane
 // ends. So each of the two loops is short, and only the second one waits for memory.
@@ -47,7 +45,7 @@ func (l *Layout) applyBlocks(c int, groups []Group, r *Rows) {
 			if plan.samples == 0 && n > fewRecords {
 				log, n = l.combine(log, n) // lest the block grow for the sake of one group
 			}
-			fits = p.makeRoom(c, binary.LittleEndian.Uint64(log), n, len(log))
+			fits = p.makeRoom(c, n, len(log))
 		}
 		if !fits {
 			if p.wide == nil && !e.odd && !l.block.counts {
@@ -112,7 +110,7 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 	if len(item) > blockItem {
 		return nil, false
 	}
-	if (p.block.gap() < size || int(p.block.words) >= p.layout.block.most) && !p.makeRoom(c, hash, 1, size) {
+	if (p.block.gap() < size || int(p.block.words) >= p.layout.block.most) && !p.makeRoom(c, 1, size) {
 		return nil, false
 	}
 	b := p.block.bytes()[p.block.log:]
@@ -131,18 +129,17 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 // sparing is the size from which on a block is looked into before it grows.
 const sparing = 320
 
-// makeRoom makes room for records of a column, of so many words and bytes, the first of
-// which is of an item of this hash. It is false, with nothing changed that shows, if
-// there cannot be.
-func (p *Pane) makeRoom(c int, hash uint64, words, bytes int) bool {
+// makeRoom makes room for records of a column, of so many words and bytes. It is false,
+// with nothing changed that shows, if there cannot be.
+func (p *Pane) makeRoom(c int, words, bytes int) bool {
 	b, plan, counts := &p.block, &p.layout.columns[c], p.layout.block.counts
 	if b.gap() >= bytes && p.wordsOf(c)+words <= plan.most {
 		return true // it is the words of all columns that are many
 	}
 	least, most := bytes, plan.most
-	// To combine records of which few are of the same item would be in vain. Where this
-	// one's is there already, it is not so, but in the smallest blocks there is little to gain.
-	if counts || b.size >= sparing && p.holds(hash) {
+	// To combine records of which few are of the same item would be in vain, and in the
+	// smallest blocks there is little to gain.
+	if counts || b.size >= sparing && p.repetitive() {
 		p.combine()
 		// What is to be combined again must have had many records added, or each of
 		// them would cost too much.

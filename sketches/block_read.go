@@ -3,6 +3,7 @@ package sketches
 import (
 	"encoding/binary"
 	"iter"
+	"math/bits"
 )
 
 // How a block is read.
@@ -144,13 +145,14 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool)
 	return n, found
 }
 
-// holds tells whether there is a record of a hash.
-func (p *Pane) holds(hash uint64) bool {
-	l := p.layout
+// repetitive tells whether about half of the records, or more, are of items that others
+// are of too. It counts items by linear counting (Whang, Vander-Zanden, Taylor 1990)
+// with 64 bits, without the correction: from that few records it would hardly differ.
+func (p *Pane) repetitive() bool {
+	l, seen, records := p.layout, uint64(0), 0
 	for log := p.log(); len(log) > 0; log = log[l.columns[l.columnOf(log)].recordSize(log):] {
-		if binary.LittleEndian.Uint64(log) == hash {
-			return true
-		}
+		seen |= 1 << (binary.LittleEndian.Uint64(log) % 64)
+		records++
 	}
-	return false
+	return bits.OnesCount64(seen) <= records/2
 }

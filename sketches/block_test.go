@@ -221,6 +221,29 @@ func TestBlockCombines(t *testing.T) {
 	}
 }
 
+// TestBlockGrows: before a block grows, the records of items that came several times become
+// one; and where few items did, that is not tried.
+func TestBlockGrows(t *testing.T) {
+	l := mustLayout(t, manyKeysSpecs())
+	for _, test := range []struct {
+		items, size int
+		combined    bool
+	}{{3, 704, true}, {10, 704, true}, {20, 1152, false}, {40, 1152, false}} {
+		p, records := l.NewPane(), 0
+		for i := range 40 {
+			e := sketchtest.Event{Position: sketchtest.Mix(uint64(i))}
+			e.Hash, e.Item = sketchtest.Item(i % test.items)
+			p.Apply(rowsOf([]sketchtest.Event{e}))
+		}
+		for range p.records(0) {
+			records++
+		}
+		if int(p.block.size) != test.size || (records < 40) != test.combined {
+			t.Errorf("40 events of %d items: %d records in %d bytes, want %d bytes", test.items, records, p.block.size, test.size)
+		}
+	}
+}
+
 // TestBlockRepeats: a pane of a few long items that come again and again stays in its block, and
 // has the sample of one that never had a block, also of items of the same hash; so it has merged,
 // stored and read.
