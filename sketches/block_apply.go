@@ -114,7 +114,10 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 		return nil, false
 	}
 	b := p.block.bytes()[p.block.log:]
-	plan.begin(b, c, hash, word)
+	begin(b, hash, word)
+	if plan.tagged {
+		b[columnAt] = byte(c)
+	}
 	weights = b[plan.weightsAt : plan.weightsAt+wordBytes*len(plan.weights)]
 	clear(weights)
 	if plan.items {

@@ -41,8 +41,10 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 			ends[i] = int32((i + 1) * plan.fixed)
 		}
 	}
-	e.odd = false
-	log, at, counts := e.log, 0, plan.samples == 0
+	log, at, longest := e.log, 0, 0
+	hashes, words = hashes[:len(ends)], words[:len(ends)]
+	// Copies: the compiler would read the plan again after every write to a record.
+	fixed, items, tagged, counts := plan.fixed, plan.items, plan.tagged, plan.samples == 0
 	for i, end := range ends {
 		b := log[at:end]
 		at = int(end)
@@ -50,20 +52,32 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 		if counts {
 			word = 1
 		}
-		plan.begin(b, c, hashes[i], word)
-		if len(plan.weights) > 0 {
-			row := i
-			if e.nulls {
-				row = int(e.picked[i])
-			}
-			r.putWeights(b[plan.weightsAt:], plan, from+row)
+		begin(b, hashes[i], word)
+		if tagged {
+			b[columnAt] = byte(c)
 		}
-		if plan.items {
-			b[plan.fixed-1] = byte(len(b) - plan.fixed)
+		if items {
+			n := len(b) - fixed
+			b[fixed-1] = byte(n)
+			longest = max(longest, n)
 		}
-		if len(b)-plan.fixed > blockItem {
-			e.odd = true
+	}
+	e.odd = longest > blockItem
+	if len(plan.weights) > 0 {
+		e.weigh(plan, r, from)
+	}
+}
+
+// weigh writes the weights of the records of rows from one on.
+func (e *encoded) weigh(plan *columnPlan, r *Rows, from int) {
+	at := 0
+	for i, end := range e.ends {
+		row := i
+		if e.nulls {
+			row = int(e.picked[i])
 		}
+		r.putWeights(e.log[at+plan.weightsAt:], plan, from+row)
+		at = int(end)
 	}
 }
 
@@ -98,13 +112,11 @@ func (e *encoded) fit(plan *columnPlan, ends []int32, at int32) bool {
 	return true
 }
 
-// begin writes a record down to its weights.
-func (plan *columnPlan) begin(b []byte, c int, hash, word uint64) {
+// begin writes what every record begins with.
+func begin(b []byte, hash, word uint64) {
+	b = b[:wordAt+wordBytes]
 	binary.LittleEndian.PutUint64(b, hash)
 	binary.LittleEndian.PutUint64(b[wordAt:], word)
-	if plan.tagged {
-		b[columnAt] = byte(c)
-	}
 }
 
 // putWeights writes the weights of row i.
