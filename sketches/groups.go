@@ -157,7 +157,7 @@ func (l *Layout) touchWide(c int, groups []Group, hashes []uint64) (read uint64)
 		}
 	}
 	for i := range n {
-		if t := tables[i]; t != nil && t.index != nil {
+		if t := tables[i]; t != nil && len(t.index) > 0 {
 			read |= uint64(t.index[firsts[i]&uint64(len(t.index)-1)])
 		}
 		if roots[i] != nil {

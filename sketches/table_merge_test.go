@@ -207,6 +207,35 @@ func TestUnionsShareNothing(t *testing.T) {
 	}
 }
 
+// A clone of a pane for a question goes on as any other pane does, also where its table
+// was lent the memory of a larger one, which had an index.
+func TestUnionClonesGoOn(t *testing.T) {
+	l := mustLayout(t, sixSpecs(-1))
+	large, small := sketchtest.Streams(300, 100, 1)[0].Events, sketchtest.Streams(6, 2, 2)[0].Events
+	for range 10 {
+		var clones, plain []Group
+		for i, events := range [][]sketchtest.Event{large, small[:3], small[3:]} {
+			p, u := l.NewPane(), l.NewUnion()
+			p.Apply(rowsOf(events))
+			if err := u.Merge(p, l.All()); err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 {
+				plain = append(plain, Group{Pane: p, From: int32(i), To: int32(i + 1)})
+				clones = append(clones, Group{Pane: u.Clone(), From: int32(i), To: int32(i + 1)})
+			}
+			u.Release()
+		}
+		Apply(clones, rowsOf(small))
+		Apply(plain, rowsOf(small))
+		for i := range plain {
+			if !bytes.Equal(clones[i].Pane.AppendBinary(nil), plain[i].Pane.AppendBinary(nil)) {
+				t.Fatalf("clone %d went on otherwise", i)
+			}
+		}
+	}
+}
+
 // Whatever panes there are, to touch them changes none.
 func TestTouchOnlyReads(t *testing.T) {
 	l := mustLayout(t, sixSpecs(-1))
