@@ -63,7 +63,8 @@ func DecodeHyperLogLog(b []byte, precision int) (h *HyperLogLog, rest []byte, er
 	if p := in.octet("precision"); in.err == nil && int(p) != precision {
 		in.mismatch("precision %d, want %d", p, precision)
 	}
-	if in.form() == formSparse {
+	form := in.form()
+	if form == formSparse {
 		h.readSparse(in)
 	} else {
 		copy(h.registers, in.take(len(h.registers), "registers"))
@@ -75,6 +76,12 @@ func DecodeHyperLogLog(b []byte, precision int) (h *HyperLogLog, rest []byte, er
 		return nil, nil, err
 	}
 	h.ranks = countRanks(h.registers)
+	if form == formDense && 2*(len(h.registers)-int(h.ranks[0])) < len(h.registers) { // else it surely is the shorter one
+		if _, size := h.sparseSize(); size < len(h.registers) {
+			in.corrupt("dense form of %d bytes is not the shorter one", len(h.registers))
+			return nil, nil, in.err
+		}
+	}
 	return h, in.rest, nil
 }
 

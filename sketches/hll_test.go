@@ -312,6 +312,7 @@ func TestHLLCorrupt(t *testing.T) {
 		"second too great":   {1, 4, 1, 2, 14, 1, 1, 1},
 		"count too great":    {1, 4, 1, 17, 0, 1},
 		"long varint":        {1, 4, 1, 0x81, 0, 0, 1},
+		"dense not shorter":  append([]byte{1, 4, 0, 0, 0, 3}, make([]byte, 13)...),
 		"sparse not shorter": {1, 4, 1, 8, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
 	} {
 		if _, _, err := DecodeHyperLogLog(b, 4); !errors.Is(err, ErrCorrupt) {

@@ -1,6 +1,9 @@
 package sketches
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 const paneVersion = 1
 
@@ -73,9 +76,13 @@ func appendState(dst []byte, s state) []byte {
 }
 
 // empty tells whether nothing was counted in a sketch. One that was made for
-// items without any weight is empty. HyperLogLogs and filters are only made for items.
+// items without any weight, or for nulls, is empty.
 func empty(s state) bool {
 	switch s := s.(type) {
+	case *HyperLogLog:
+		return !slices.ContainsFunc(s.registers, func(rank uint8) bool { return rank != 0 })
+	case *Bloom:
+		return s.filters[0].set.None()
 	case *CountMin:
 		return s.Total() == 0
 	case *HotList:
