@@ -22,7 +22,7 @@ func (c *CountMin) Count(hash uint64) uint64 {
 
 // Interval returns the item's count and bounds of the truth. The upper bound
 // always holds: it is the count itself, or the total when all of the item's
-// counters are saturated. The lower bound holds with the given confidence: it is
+// counters are saturated, or the greatest number when the total is as well. The lower bound holds with the given confidence: it is
 // the count less the tighter of two bounds of the error.
 //
 // The first is known beforehand. By Markov's inequality a row errs by more than
@@ -35,7 +35,7 @@ func (c *CountMin) Interval(hash uint64, confidence float64) (estimate, low, hig
 	count := c.Count(hash)
 	estimate, high = float64(count), float64(count)
 	if count == math.MaxUint32 {
-		high = float64(max(count, c.total))
+		high = upper(max(count, c.total))
 	}
 	if count == 0 {
 		return 0, 0, 0

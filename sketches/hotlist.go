@@ -105,8 +105,12 @@ func (h *HotList) limit() int { return h.size + max(h.size/2, 1) }
 func (h *HotList) Total() uint64 { return h.total }
 
 // ErrorBound is the most by which an item outside of the list can be heavier
-// than zero, and the greatest width of an interval; at most Total/(size+1) + 1.
+// than zero, and the greatest width of an interval; at most Total/(size+1) + 1. Of a
+// total that has reached its greatest value there is no bound, which is that value too.
 func (h *HotList) ErrorBound() uint64 {
+	if h.total == math.MaxUint64 {
+		return math.MaxUint64
+	}
 	if h.door.n > 0 {
 		return saturatingAdd(h.offset, 1)
 	}
@@ -244,7 +248,8 @@ func (h *HotList) item(slot int) []byte {
 	return h.arena[c.at : c.at+c.size : c.at+c.size]
 }
 
-// Interval bounds the weight of an item, in the list or not: low <= weight <= high.
+// Interval bounds the weight of an item, in the list or not: low <= weight <= high, but
+// that the greatest high stands for no bound.
 func (h *HotList) Interval(hash uint64) (low, high uint64) {
 	if hash == 0 {
 		return 0, 0
@@ -255,6 +260,9 @@ func (h *HotList) Interval(hash uint64) (low, high uint64) {
 		low, high = 1, saturatingAdd(h.offset, 1)
 	} else {
 		low, high = 0, h.offset
+	}
+	if h.total == math.MaxUint64 {
+		return low, math.MaxUint64 // nobody knows what was left out
 	}
 	return low, max(low, min(high, h.total))
 }
@@ -271,7 +279,7 @@ func (h *HotList) estimate(hash uint64) Estimate {
 	if slot := h.find(hash); slot >= 0 {
 		value = h.value(slot)
 	}
-	return within(float64(value), float64(low), float64(high))
+	return within(float64(value), float64(low), upper(high))
 }
 
 func (h *HotList) value(slot int) uint64 {

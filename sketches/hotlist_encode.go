@@ -81,7 +81,7 @@ func (h *HotList) decodeEntries(in *input, n int) (counted uint64) {
 			in.corrupt("entries are not in order of their hashes")
 		case lost >= e.seen:
 			in.corrupt("an entry lost %d of %d", lost, e.seen)
-		case over != 0 || lack > h.offset:
+		case h.offset != math.MaxUint64 && (over != 0 || lack > h.offset):
 			in.corrupt("an entry lacks more than the offset of %d", h.offset)
 		case carry != 0 && h.total != math.MaxUint64:
 			in.corrupt("the sum of counters overflows")

@@ -88,7 +88,7 @@ func (t *tally) add(e Estimate) {
 func (t *tally) sample(e Estimate, draw func(kept float64) drawn, z, limit float64) {
 	low, high := draw(e.Low), draw(e.High)
 	t.value += min(e.Value/low.share, max(limit, e.Value))
-	lower, upper := e.Low/low.share, e.High/high.share
+	lower, upper := e.Low/low.share, finite(e.High/high.share)
 	t.low += lower
 	t.high += upper
 	t.below += square(lower - low.low(z))

@@ -3,6 +3,7 @@ package sketches
 import (
 	"bytes"
 	"cmp"
+	"math"
 )
 
 // Estimate is an answer with the interval that holds at the confidence asked for.
@@ -12,6 +13,22 @@ type Estimate struct {
 }
 
 func exactly(x float64) Estimate { return Estimate{Value: x, Low: x, High: x, Exact: true} }
+
+// tallied is the answer of a counter. Its greatest value stands for that or more.
+func tallied(n uint64) Estimate {
+	if n == math.MaxUint64 {
+		return Estimate{Value: float64(n), Low: float64(n), High: upper(n)}
+	}
+	return exactly(float64(n))
+}
+
+// upper is an upper bound that a counter gives: none where it is at its greatest value.
+func upper(n uint64) float64 {
+	if n == math.MaxUint64 {
+		return math.MaxFloat64
+	}
+	return float64(n)
+}
 
 // Counted is an item with its frequency or weight.
 type Counted struct {
@@ -86,7 +103,7 @@ func (p *Pane) Frequency(sketch int, hash uint64, confidence float64) Estimate {
 	spec := &p.layout.specs[sketch]
 	if p.Column(spec.Column) {
 		n, _ := p.lookup(sketch, hash)
-		return exactly(float64(n))
+		return tallied(n)
 	}
 	if spec.Kind == KindHotList {
 		if h := sketchAs[*HotList](p.wide, sketch); h != nil {
@@ -148,7 +165,7 @@ func (p *Pane) TopK(sketch, k int) (items []Counted, errorBound float64, exact b
 		if h == nil {
 			return nil, 0, false
 		}
-		return h.Top(k), float64(h.ErrorBound()), false
+		return h.Top(k), upper(h.ErrorBound()), false
 	}
 	scratch := tableScratches.Get().(*tableScratch)
 	defer tableScratches.Put(scratch)
@@ -168,11 +185,12 @@ func (p *Pane) TopK(sketch, k int) (items []Counted, errorBound float64, exact b
 		}
 		return bytes.Compare(a.item, b.item)
 	})
-	items = make([]Counted, len(es))
+	items, exact = make([]Counted, len(es)), true
 	for i := range items {
-		items[i] = Counted{bytes.Clone(es[i].item), es[i].hash, exactly(float64(es[i].weight))}
+		items[i] = Counted{bytes.Clone(es[i].item), es[i].hash, tallied(es[i].weight)}
+		exact = exact && items[i].Exact
 	}
-	return items, 0, true
+	return items, 0, exact
 }
 
 // Sample returns n items of a KindReservoir sketch, drawn without replacement

@@ -2,6 +2,7 @@ package sketches
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -240,13 +241,16 @@ func (t *table) hashesOf(scratch *tableScratch) []uint64 {
 }
 
 // weightsOf lists the items' weights in the form that Count-Min takes, until the
-// scratch is used again.
-func (t *table) weightsOf(slot int, scratch *tableScratch) []int64 {
-	weights := slices.Grow(scratch.signed[:0], t.len())[:t.len()]
+// scratch is used again, and what of them all is too great for that.
+func (t *table) weightsOf(slot int, scratch *tableScratch) (weights []int64, beyond uint64) {
+	weights = slices.Grow(scratch.signed[:0], t.len())[:t.len()]
 	scratch.signed = weights
 	stride := t.stride()
 	for i := range weights {
-		weights[i] = int64(min(t.words[i*stride+slot], 1<<63-1))
+		n := t.words[i*stride+slot]
+		least := min(n, math.MaxInt64)
+		weights[i] = int64(least)
+		beyond = saturatingAdd(beyond, n-least)
 	}
-	return weights
+	return weights, beyond
 }

@@ -127,7 +127,10 @@ func (w *wide) absorb(l *Layout, which Set, t *table, scratch *tableScratch) {
 			}
 			need[*Bloom](w, l, i).AddHashes(hashes)
 		case KindCountMin:
-			need[*CountMin](w, l, i).AddHashes(t.hashesOf(scratch), t.weightsOf(slot, scratch))
+			weights, beyond := t.weightsOf(slot, scratch)
+			c := need[*CountMin](w, l, i)
+			c.AddHashes(t.hashesOf(scratch), weights)
+			c.raise(beyond) // the counters of such an item have reached their greatest value already
 		case KindHotList:
 			need[*HotList](w, l, i).mergeTable(t, slot, scratch)
 		}
