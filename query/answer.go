@@ -88,6 +88,14 @@ func number(f float64) *Number {
 	return &n
 }
 
+// end is an end of an interval. Sketches say by the greatest number that there is none.
+func end(f float64) *Number {
+	if math.Abs(f) == math.MaxFloat64 {
+		f *= 2
+	}
+	return number(f)
+}
+
 // Moment is a time in Unix milliseconds, written as RFC 3339 in UTC.
 type Moment int64
 

@@ -256,6 +256,34 @@ func TestDecayByFactorOverSharedPanes(t *testing.T) {
 	}
 }
 
+// Three weights near 2^63 are more than a counter holds: the answer says that it knows no
+// upper end, whether the items are few or many.
+func TestFullCountersHaveNoUpperEnd(t *testing.T) {
+	n := newNode(t)
+	n.stream("s", `{}`)
+	n.view("v", `{"stream": "s", "from": "earliest", `+gapSketches+`}`)
+	for range 3 {
+		n.send("s", `{"time": 1442016000000, "item": "gold", "w": 9223372036854775807}`)
+	}
+	for _, items := range []int{0, 3000} {
+		var others []string
+		for i := range items {
+			others = append(others, fmt.Sprintf(`{"time": 1442016000000, "item": "i%d", "w": 1}`, i))
+		}
+		n.send("s", others...)
+		n.settle("s")
+		for _, sketch := range []string{"heavy", "weighty"} {
+			a := n.ask("v", Frequency, "item=gold&sketch="+sketch)
+			if i := (*a.Items)[0]; a.Exact || !math.IsInf(float64(*i.High), 1) {
+				t.Errorf("%d other items: %s has %v in [%v, %v], exact: %v", items, sketch, *i.Estimate, *i.Low, *i.High, a.Exact)
+			}
+		}
+		if a := n.ask("v", TopK, "k=1&sketch=weighty"); a.Exact || !math.IsInf(float64(*(*a.Items)[0].High), 1) {
+			t.Errorf("%d other items: the first is at most %v, exact: %v", items, *(*a.Items)[0].High, a.Exact)
+		}
+	}
+}
+
 func TestAnswersStopWithTheirContext(t *testing.T) {
 	n := newNode(t)
 	n.stream("s", `{"partitions": 1, "time": "time"}`)

@@ -146,7 +146,7 @@ func widened(e sketches.Estimate, unread uint64, weighted bool) sketches.Estimat
 }
 
 func (a *Answer) estimate(e sketches.Estimate) {
-	a.Estimate, a.Low, a.High, a.Exact = number(e.Value), number(e.Low), number(e.High), e.Exact
+	a.Estimate, a.Low, a.High, a.Exact = number(e.Value), end(e.Low), end(e.High), e.Exact
 }
 
 // sum is the decayed sum; values that were not read can move it either way, so
@@ -181,7 +181,7 @@ func (p *plan) frequency(a *Answer, g *gathered) error {
 		if err != nil {
 			return err
 		}
-		items[i] = Item{Item: text, Estimate: number(e.Value), Low: number(e.Low), High: number(e.High)}
+		items[i] = Item{Item: text, Estimate: number(e.Value), Low: end(e.Low), High: end(e.High)}
 		a.Exact = a.Exact && e.Exact
 	}
 	a.Items = &items
@@ -217,14 +217,14 @@ func (p *plan) top(a *Answer, g *gathered) error {
 		if err != nil {
 			return err
 		}
-		items[i] = Item{Item: text, Estimate: number(e.Value), Low: number(e.Low), High: number(e.High)}
+		items[i] = Item{Item: text, Estimate: number(e.Value), Low: end(e.Low), High: end(e.High)}
 	}
 	if g.unread > 0 {
 		if bound += float64(g.unread); p.weighted() {
 			bound = math.Inf(1)
 		}
 	}
-	a.Items, a.ErrorBound, a.Exact = &items, number(bound), exact && g.unread == 0
+	a.Items, a.ErrorBound, a.Exact = &items, end(bound), exact && g.unread == 0
 	return nil
 }
 
@@ -242,7 +242,7 @@ func (p *plan) sample(a *Answer, g *gathered) error {
 	population := uint64(math.Round(n.Value))
 	a.Items, a.Population, a.Exact = &items, &population, n.Exact && uint64(len(sample)) == population
 	if !n.Exact { // the population is an estimate
-		a.Low, a.High = number(n.Low), number(n.High)
+		a.Low, a.High = end(n.Low), end(n.High)
 	}
 	return nil
 }
