@@ -22,8 +22,9 @@ import (
 //	column     u8, if more than one keeps anything
 //	weights    u64 a weight column of the table
 //	item       length u8, bytes; if the plan keeps items
-//	words      if the length is several, it and the number of further words stand
-//	           behind it, u8 each, and these words behind the item
+//	words      further ones, if events with the same item were made one record: then the
+//	           length is several, behind which stand the item's own length and the number of
+//	           these words, u8 each, and the words stand behind the item
 //
 // An event is written behind the others, and nothing is looked for: panes of many
 // keys are seldom in the processor's cache, and so the event touches as few lines as
@@ -41,7 +42,7 @@ type block struct {
 	first *byte  // nil: there is no block
 	size  uint16 // bytes
 	log   uint16 // where the log ends
-	words uint16 // that its records have
+	words uint16 // of all records, one each and the further ones
 }
 
 const (
@@ -50,9 +51,9 @@ const (
 	wordAt       = 8  // in a record
 	columnAt     = 16 // the same, if there is one
 	wordBytes    = 8
-	several      = math.MaxUint8
-	blockItem    = several - 1
-	blockColumns = math.MaxUint8 + 1
+	several      = math.MaxUint8     // no length, but the sign of a record of several words
+	blockItem    = several - 1       // the longest item
+	blockColumns = math.MaxUint8 + 1 // the most that a record can tell apart
 )
 
 // blockSizes are those that blocks grow through. They are sizes that Go's

@@ -8,7 +8,8 @@ package sketches
 // combined.
 const fewRecords = 16
 
-// inBlocks is how many groups in front have blocks, and rows that follow one another.
+// inBlocks is how many groups in front have blocks, and rows that follow one another, most
+// of them at most.
 func inBlocks(groups []Group, most int) int {
 	next := groups[0].From
 	for k := range groups {

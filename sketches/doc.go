@@ -38,6 +38,14 @@
 //	events ──Apply──▶ block ──▶ table ──▶ sketches
 //	                  (a log)   (a column's exact counts)
 //
+//	kind.go, layout.go  what sketches there are, of which sizes; when a table is promoted
+//	pane*.go            a pane's events, merging, answers and encoding
+//	groups.go           Apply: many panes together, column by column
+//	block*.go           the log that a pane begins as: its records, adding and merging them
+//	table*.go, wide.go  panes that have outgrown it: exact tables, and sketches
+//	pack.go             the way back to a block
+//	sums.go             decayed sums, which have fixed places in every pane
+//
 // Columns are what makes it fast. A promoted column's hot list is a cache in front of
 // its other sketches (writeback.go): an event of an item that is listed costs one
 // count. Panes of many keys are bound by memory: see block and Apply. `sketchlog bench

@@ -48,8 +48,8 @@ func (r *Rows) between(from, to int) *Rows {
 //
 // Merging and applying give the same pane for the same events in every order
 // and grouping, up to the choices that a kind says depend upon order: hot
-// lists, decay by factor and the last bits of sums. Event counts, distinct estimates,
-// Count-Min, samples, and whether an answer is exact never do.
+// lists, Bloom filters past their capacity, decay by factor and the last bits of sums. Event
+// counts, distinct estimates, Count-Min, samples, and whether an answer is exact never do.
 type Pane struct {
 	layout          *Layout
 	events, late    uint64

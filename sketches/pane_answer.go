@@ -8,8 +8,8 @@ import (
 
 // Estimate is an answer with the interval that holds at the confidence asked for.
 type Estimate struct {
-	Value, Low, High float64
-	Exact            bool // Low == Value == High is the truth
+	Value, Low, High float64 // ±math.MaxFloat64 as an end: there is none
+	Exact            bool    // Low == Value == High is the truth
 }
 
 func exactly(x float64) Estimate { return Estimate{Value: x, Low: x, High: x, Exact: true} }
