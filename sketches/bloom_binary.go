@@ -79,10 +79,10 @@ func DecodeBloom(data []byte, want *BloomParameters) (b *Bloom, rest []byte, err
 	in := &input{what: "bloom", rest: data}
 	in.version(bloomVersion)
 	blocks, hashes := in.uvarint("blocks"), in.octet("hashes")
-	capacity, rate := in.uvarint("capacity"), math.Float64frombits(in.word("error"))
-	if in.err == nil && (blocks != want.first.blocks || int(hashes) != want.first.hashes || capacity != want.capacity || rate != want.rate) {
+	capacity, rate := in.uvarint("capacity"), in.word("error") // in bits, for −0 is not 0
+	if in.err == nil && (blocks != want.first.blocks || int(hashes) != want.first.hashes || capacity != want.capacity || rate != math.Float64bits(want.rate)) {
 		in.mismatch("%d blocks, %d hashes, capacity %d, error %v; want %d blocks, %d hashes, capacity %d, error %v",
-			blocks, hashes, capacity, rate, want.first.blocks, want.first.hashes, want.capacity, want.rate)
+			blocks, hashes, capacity, math.Float64frombits(rate), want.first.blocks, want.first.hashes, want.capacity, want.rate)
 	}
 	chain := int(in.octet("chain length"))
 	if chain == 0 || chain > maxBloomLevels {

@@ -55,6 +55,10 @@ func TestBloomCorrupt(t *testing.T) {
 	if _, _, err := DecodeBloom(append(bytes.Clone(header), 1, 1, 1, 5), p); err != nil {
 		t.Errorf("one bit: %v", err)
 	}
+	header[len(header)-1] = 0x80 // an error of −0
+	if _, _, err := DecodeBloom(append(bytes.Clone(header), 1, 1, 1, 5), p); !errors.Is(err, ErrMismatch) {
+		t.Errorf("an error of -0: %v", err)
+	}
 }
 
 func TestBloomGolden(t *testing.T) {
