@@ -9,7 +9,6 @@ package view
 // not, so queries go on. Only the marks of what is clean need the lock.
 
 import (
-	"context"
 	"math"
 	"sync/atomic"
 
@@ -39,11 +38,7 @@ func (s *Shard) save(sync *pebble.WriteOptions) (err error) {
 	if _, err := sn.encodeSome(s, math.MaxInt/2); err != nil {
 		return err
 	}
-	sn.bytes = sn.batch.Len()
-	var end context.CancelFunc
-	sn.written, end = context.WithCancel(context.Background())
-	sn.err = sn.batch.Commit(sync)
-	end()
+	sn.write(sync)
 	return s.finish()
 }
 

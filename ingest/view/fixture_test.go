@@ -179,6 +179,12 @@ func start(t testing.TB, dir string, streams *testStreams, change func(*Config))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, store, dir, streams, change)
+}
+
+// startOn is start with a store that is open, which the node closes.
+func startOn(t testing.TB, store *Store, dir string, streams *testStreams, change func(*Config)) *node {
+	t.Helper()
 	c := Config{Store: store, Streams: streams, Catalog: streams.log.Catalog(), CommitEvery: 5 * time.Millisecond, Control: quick}
 	if testing.Verbose() {
 		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))

@@ -14,7 +14,7 @@ import (
 // Put makes a view, or changes one: keep, rollups, max_keys, fresh and priority
 // can change and stay as they are when they are left out, and from means nothing for a view that exists. It returns the
 // definition with what was left out filled in, and whether the view is new. Errors: ErrInvalid with
-// every fault, ErrConflict, ErrUnknownStream, ErrClosed. When Put returns nil
+// every fault, ErrConflict, ErrUnknownStream, ErrNoRoom, ErrClosed. When Put returns nil
 // the view survives any crash.
 func (v *Views) Put(ctx context.Context, name string, body []byte) (d Definition, created bool, err error) {
 	if !namePattern.MatchString(name) {
@@ -25,15 +25,20 @@ func (v *Views) Put(ctx context.Context, name string, body []byte) (d Definition
 	if v.stopped() {
 		return d, false, ErrClosed
 	}
-	if view, err := v.Get(name); err == nil {
-		old := view.Definition()
-		if d, err = parseDefinition(body, &old); err != nil {
-			return d, false, err
-		}
-		d, err = v.change(ctx, view, d)
+	var old *Definition
+	view, unknown := v.Get(name)
+	if unknown == nil {
+		definition := view.Definition()
+		old = &definition
+	}
+	if d, err = parseDefinition(body, old); err != nil {
 		return d, false, err
 	}
-	if d, err = ParseDefinition(body); err != nil {
+	if err := v.Stalled(); err != nil {
+		return d, false, fmt.Errorf("make view %s: %w", name, err)
+	}
+	if unknown == nil {
+		d, err = v.change(ctx, view, d)
 		return d, false, err
 	}
 	err = v.create(ctx, name, d)
@@ -107,13 +112,16 @@ func (v *Views) change(ctx context.Context, view *View, next Definition) (Defini
 	return next, nil
 }
 
-// Delete removes a view and its state, or returns ErrUnknownView.
+// Delete removes a view and its state, or returns ErrUnknownView or ErrNoRoom.
 func (v *Views) Delete(ctx context.Context, name string) error {
 	v.changing.Lock()
 	defer v.changing.Unlock()
 	view, err := v.Get(name)
 	if err != nil {
 		return err
+	}
+	if err := v.Stalled(); err != nil {
+		return fmt.Errorf("delete view %s: %w", name, err)
 	}
 	// The catalog first: what a crash leaves of the state is removed by the next Open.
 	if err := v.catalog.Delete(ctx, catalogKind, name); err != nil && !errors.Is(err, eventlog.ErrUnknown) {

@@ -140,20 +140,28 @@ func (s *Shard) saveOn() error {
 	if err != nil || !all {
 		return err
 	}
-	sn.bytes = sn.batch.Len()
-	var end context.CancelFunc
-	sn.written, end = context.WithCancel(context.Background())
-	go func() { // it ends with the commit; finish and abandon wait for it
-		defer end()
-		sn.err = sn.batch.Commit(pebble.NoSync)
-	}()
+	sn.write(pebble.NoSync)
 	return nil
 }
 
-// finish ends a commit whose batch the store has, or waits for that.
+// write hands the batch to the store.
+func (sn *snapshot) write(sync *pebble.WriteOptions) {
+	sn.bytes = sn.batch.Len()
+	var end context.CancelFunc
+	sn.written, end = context.WithCancel(context.Background())
+	go func() { // it ends when the disk has taken the commit
+		defer end()
+		sn.err = sn.batch.Commit(sync)
+	}()
+}
+
+// finish ends a commit whose batch the store has, or waits for that. With ErrNoRoom
+// it has not ended.
 func (s *Shard) finish() error {
 	sn := s.snapshot
-	<-sn.written.Done()
+	if err := s.records.store.disk.await(sn.written.Done()); err != nil {
+		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
+	}
 	if err := errors.Join(sn.err, sn.batch.Close()); err != nil {
 		sn.batch = nil
 		return fmt.Errorf("commit view %s partition %d: %w", s.view.name, s.number, err)
@@ -177,7 +185,22 @@ func (s *Shard) finish() error {
 	return nil
 }
 
-// complete ends the commit that is under way, if one is, whatever that takes.
+// hurry goes on with the commit that is under way until the store writes it, or ends it
+// when the store has it.
+func (s *Shard) hurry() error {
+	if s.snapshot.written != nil {
+		return s.finish()
+	}
+	for s.snapshot.written == nil {
+		if err := s.saveOn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete ends the commit that is under way, if one is, whatever that takes; but
+// it does not wait for long for a disk that takes no writes.
 func (s *Shard) complete() error {
 	for s.snapshot != nil {
 		if s.snapshot.written != nil {
@@ -191,17 +214,23 @@ func (s *Shard) complete() error {
 }
 
 // abandon lets go of a commit that is under way. If the store is writing the
-// batch already it may have it nevertheless, which is as right. The caller holds
-// the lock.
+// batch already it may have it nevertheless, which is as right, but who loads the
+// shard again has to rest before. The caller holds the lock.
 func (s *Shard) abandon() {
 	sn := s.snapshot
 	if sn == nil {
 		return
 	}
 	s.snapshot = nil
-	if sn.written != nil {
-		<-sn.written.Done()
+	if sn.written != nil && sn.written.Err() == nil {
+		context.AfterFunc(sn.written, func() { s.discard(sn) })
+		return
 	}
+	s.discard(sn)
+}
+
+// discard lets go of a commit that nothing writes.
+func (s *Shard) discard(sn *snapshot) {
 	if sn.batch != nil {
 		if err := sn.batch.Close(); err != nil {
 			s.view.views.logger.Error("a commit that was given up does not close", "view", s.view.name, "partition", s.number, "error", err)
@@ -210,6 +239,18 @@ func (s *Shard) abandon() {
 	if sn.gated {
 		s.view.views.committing.Unlock()
 	}
+}
+
+// rest waits until the store does not write for the shard, and tells whether that
+// was before ctx ended.
+func (s *Shard) rest(ctx context.Context) bool {
+	if sn := s.snapshot; sn != nil && sn.written != nil {
+		select {
+		case <-sn.written.Done():
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // giveUp is abandon for those who do not hold the lock.
@@ -229,13 +270,34 @@ func (s *Shard) removing() bool {
 	return len(s.gone) > 0 || s.snapshot != nil && len(s.snapshot.gone) > 0
 }
 
+// mostStrain bounds what waiting for the store counts as part of a commit: a disk that
+// stalls says nothing of what events cost.
+const mostStrain = time.Second
+
+// strain counts time as that of a commit.
+func (s *Shard) strain(sn *snapshot, took time.Duration) {
+	sn.took += took
+	if s.healing == nil {
+		s.control.busy += took // commits are part of what events cost
+	}
+}
+
 // turnOfCommit is the part of a turn that commits. Busy tells that there is more
 // to encode, for which a turn need not wait.
 func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, err error) {
 	v, sn, gated := s.view.views, s.snapshot, false
 	switch {
-	case sn != nil && sn.written != nil && sn.written.Err() == nil && !s.full():
-		return false, nil // the store is writing it
+	case sn != nil && sn.written != nil && sn.written.Err() == nil:
+		if !s.full() {
+			return false, nil // the store is writing it
+		}
+		// Until it has, there is no memory for more. That is waited for without a turn: it
+		// is for ever on a disk that stays full.
+		began := v.clock()
+		if !s.rest(ctx) {
+			return false, ctx.Err()
+		}
+		s.strain(sn, min(max(v.clock().Sub(began), 0), mostStrain))
 	case sn != nil:
 	case s.unsaved && (!due.IsZero() && !time.Now().Before(*due) || s.dueForWork() || s.full()):
 		// One shard at a time makes a commit: all that write at once get their share of
@@ -260,15 +322,11 @@ func (s *Shard) turnOfCommit(ctx context.Context, due *time.Time) (busy bool, er
 		err = s.fix(gated)
 		sn = s.snapshot
 	case s.full():
-		err = s.complete() // and what has come since follows at the next turn
+		err = s.hurry() // and what has come since follows at the next turn
 	default:
 		err = s.saveOn()
 	}
-	took := max(v.clock().Sub(began), 0)
-	sn.took += took
-	if s.healing == nil {
-		s.control.busy += took // commits are part of what events cost
-	}
+	s.strain(sn, max(v.clock().Sub(began), 0))
 	s.pin()
 	if s.snapshot == nil {
 		s.committing = sn.took

@@ -34,6 +34,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // storeFormat is the version of everything in the store.
@@ -59,8 +60,9 @@ var ErrStoreFormat = errors.New("view: state store has another format")
 // Store keeps the state of views across restarts. It is safe for concurrent
 // use, and implements eventlog.Checkpoints.
 type Store struct {
-	db *pebble.DB
-	mu sync.Mutex // guards the generation counter
+	db   *pebble.DB
+	disk *disk
+	mu   sync.Mutex // guards the generation counter
 }
 
 // DefaultStoreMemory is what the database takes for itself unless it is told.
@@ -72,14 +74,26 @@ func OpenStore(dir string) (*Store, error) { return OpenStoreIn(dir, DefaultStor
 // OpenStoreIn opens the state store in a directory, and creates it if need be.
 // The database takes about memory bytes for its cache and memtables, outside Go's
 // heap where there is a C library. Close it after everything that uses it has stopped.
+// It fails with ErrNoRoom on a disk that takes no writes.
 func OpenStoreIn(dir string, memory int64) (*Store, error) {
-	db, err := pebble.Open(dir, storeOptions(memory))
+	return openStoreOn(vfs.Default, dir, memory)
+}
+
+func openStoreOn(fs vfs.FS, dir string, memory int64) (*Store, error) {
+	s := &Store{disk: newDisk(dir, slog.Default())}
+	err := s.disk.do(func() (err error) {
+		o := storeOptions(memory)
+		o.FS = patientFS{fs, s.disk}
+		if s.db, err = pebble.Open(dir, o); err != nil {
+			return err
+		}
+		if err = s.checkFormat(dir); err != nil {
+			return errors.Join(err, s.db.Close())
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open state store %s: %w", dir, err)
-	}
-	s := &Store{db: db}
-	if err := s.checkFormat(dir); err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
@@ -121,7 +135,7 @@ func (s *Store) checkFormat(dir string) error {
 	found, err := s.get([]byte{recordFormat})
 	switch {
 	case err != nil:
-		return fmt.Errorf("open state store %s: %w", dir, err)
+		return err
 	case found == nil:
 		return s.db.Set([]byte{recordFormat}, []byte{storeFormat}, pebble.Sync)
 	case len(found) != 1 || found[0] != storeFormat:
@@ -130,8 +144,15 @@ func (s *Store) checkFormat(dir string) error {
 	return nil
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the database. On a disk that takes no writes it fails with ErrNoRoom
+// and leaves the database open: it is as after a crash then.
+func (s *Store) Close() error { return s.disk.do(s.db.Close) }
+
+// set writes one record.
+func (s *Store) set(key, value []byte, sync *pebble.WriteOptions) error {
+	value = append([]byte{}, value...) // it is the caller's again before a write that waits for the disk
+	return s.disk.do(func() error { return s.db.Set(key, value, sync) })
+}
 
 // get returns a copy of a value, nil when there is none.
 func (s *Store) get(key []byte) ([]byte, error) {
@@ -158,7 +179,7 @@ func (s *Store) LoadTail(stream string, partition int) ([]byte, error) {
 
 // SaveTail implements eventlog.Checkpoints.
 func (s *Store) SaveTail(stream string, partition int, b []byte) error {
-	return s.db.Set(tailKey(stream, partition), b, pebble.NoSync)
+	return s.set(tailKey(stream, partition), b, pebble.NoSync)
 }
 
 // nextGeneration returns a number that no view had before. It is on disk when
@@ -175,7 +196,7 @@ func (s *Store) nextGeneration() (uint64, error) {
 	if len(found) == 8 {
 		next = binary.BigEndian.Uint64(found)
 	}
-	if err := s.db.Set(key, binary.BigEndian.AppendUint64(nil, next+1), pebble.Sync); err != nil {
+	if err := s.set(key, binary.BigEndian.AppendUint64(nil, next+1), pebble.Sync); err != nil {
 		return 0, fmt.Errorf("write view generation: %w", err)
 	}
 	return next, nil
@@ -193,7 +214,7 @@ func (s *Store) claim(generation uint64) error {
 	if len(found) == 8 && binary.BigEndian.Uint64(found) > generation || generation == math.MaxUint64 {
 		return nil
 	}
-	return s.db.Set(key, binary.BigEndian.AppendUint64(nil, generation+1), pebble.Sync)
+	return s.set(key, binary.BigEndian.AppendUint64(nil, generation+1), pebble.Sync)
 }
 
 func generationKey(generation uint64) []byte {
@@ -224,7 +245,7 @@ func (s *Store) generations() ([]uint64, error) {
 // drop removes everything of a view.
 func (s *Store) drop(generation uint64) error {
 	from := generationKey(generation)
-	if err := s.db.DeleteRange(from, after(from), pebble.NoSync); err != nil {
+	if err := s.disk.do(func() error { return s.db.DeleteRange(from, after(from), pebble.NoSync) }); err != nil {
 		return fmt.Errorf("remove state of view generation %d: %w", generation, err)
 	}
 	return nil

@@ -365,3 +365,7 @@ func (v *Views) Reads(stream string) []string {
 
 // Held returns how many bytes the panes of all views hold in memory, about.
 func (v *Views) Held() int64 { return v.held.Load() }
+
+// Stalled returns nil while views can commit, else ErrNoRoom with the reason. Views go on
+// meanwhile: what they apply is not lost but applied again after a restart.
+func (v *Views) Stalled() error { return v.store.disk.fault() }

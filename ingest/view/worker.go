@@ -62,6 +62,9 @@ func (s *Shard) run(ctx context.Context) error {
 		case <-time.After(patience):
 		}
 		patience = min(2*patience, greatestPatience)
+		if !s.rest(ctx) {
+			return nil
+		}
 		if _, err := s.load(); err != nil {
 			s.fail(err)
 		}
