@@ -158,41 +158,50 @@ func (s *Streams) batchLimit(d Definition) int {
 func (s *Streams) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.config.CheckpointEvery)
 	defer ticker.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return s.Close()
 		case <-ticker.C:
-			s.checkpoint()
 		}
+		err := s.checkpoint()
+		if err != nil && !failing {
+			s.config.Logger.Warn("checkpoints fail; a start after a crash takes longer", "error", err)
+		}
+		failing = err != nil
 	}
 }
 
-// checkpoint saves what has changed. A checkpoint that fails costs time at the next start and nothing else.
-func (s *Streams) checkpoint() {
+// checkpoint saves what has changed. A checkpoint that fails costs time at the next start and nothing else; the others
+// wait for the next time then.
+func (s *Streams) checkpoint() error {
 	for _, st := range s.all() {
-		s.checkpointStream(st)
+		if err := s.checkpointStream(st); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // checkpointStream holds off deletion meanwhile: a checkpoint of a deleted stream must not come after all.
-func (s *Streams) checkpointStream(st *stream) {
+func (s *Streams) checkpointStream(st *stream) error {
 	s.changes.Lock()
 	defer s.changes.Unlock()
 	if st.closed != nil {
-		return
+		return nil
 	}
-	for i, p := range st.partitions {
+	for _, p := range st.partitions {
 		head := p.tail.Head().Offset
 		if head == p.saved {
 			continue
 		}
 		if err := p.tail.Checkpoint(); err != nil {
-			s.config.Logger.Warn("checkpoint of a partition failed; a start after a crash takes longer", "stream", st.name, "partition", i, "error", err)
-			continue
+			return err
 		}
 		p.saved = head
 	}
+	return nil
 }
 
 // Close refuses new requests, appends what was taken, saves what the tails know, and closes them. What cannot be appended

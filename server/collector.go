@@ -13,6 +13,8 @@ import (
 type stateCollector struct {
 	server *Server
 	uptime *prometheus.Desc
+	// stalled is of commits.
+	stalled *prometheus.Desc
 	// healing is by view.
 	healing *prometheus.Desc
 	intake  map[string]*prometheus.Desc
@@ -24,6 +26,7 @@ func newStateCollector(s *Server) *stateCollector {
 	c := &stateCollector{
 		server: s, intake: make(map[string]*prometheus.Desc), stream: make(map[string]*prometheus.Desc), view: make(map[string]*prometheus.Desc),
 		uptime:  prometheus.NewDesc("uptime_seconds", "Time since the server began.", nil, nil),
+		stalled: prometheus.NewDesc("state_stalled", "1 while the disk of the state takes no writes, so that views cannot commit; else 0.", nil, nil),
 		healing: prometheus.NewDesc("view_healing_events", "Events a second that a view pays for of what it owes.", []string{"view"}, nil),
 	}
 	for name, help := range map[string]string{
@@ -67,6 +70,7 @@ func newStateCollector(s *Server) *stateCollector {
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.uptime
+	out <- c.stalled
 	out <- c.healing
 	for _, all := range []map[string]*prometheus.Desc{c.intake, c.stream, c.view} {
 		for _, one := range all {
@@ -79,6 +83,11 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.server
 	out <- prometheus.MustNewConstMetric(c.uptime, prometheus.GaugeValue, s.clock().Sub(s.began).Seconds())
+	stalled := 0.0
+	if s.config.Views.Stalled() != nil {
+		stalled = 1
+	}
+	out <- prometheus.MustNewConstMetric(c.stalled, prometheus.GaugeValue, stalled)
 	c.collectIntake(out)
 	c.collectStreams(out)
 	c.collectViews(out)

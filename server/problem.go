@@ -80,6 +80,7 @@ var mapping = []struct {
 	{ingest.ErrBehind, kind{"overloaded", "The views are too far behind", http.StatusServiceUnavailable, time.Second}},
 	{ingest.ErrClosing, kind{"closing", "The server is stopping", http.StatusServiceUnavailable, 2 * time.Second}},
 	{eventlog.ErrFull, kind{"log-full", "The log is full", http.StatusServiceUnavailable, 30 * time.Second}},
+	{view.ErrNoRoom, kind{"state-full", "The disk of the state is full", http.StatusServiceUnavailable, 30 * time.Second}},
 	{eventlog.ErrTooLarge, kind{"too-large", "Too large", http.StatusRequestEntityTooLarge, 0}},
 	{eventlog.ErrUnavailable, kind{"log-unavailable", "The log cannot be reached", http.StatusServiceUnavailable, 2 * time.Second}},
 	{eventlog.ErrClosed, kind{"closing", "The server is stopping", http.StatusServiceUnavailable, 2 * time.Second}},

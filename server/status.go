@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	runtimemetrics "runtime/metrics"
+	"strings"
 	"time"
 )
 
@@ -18,17 +19,29 @@ func (s *Server) getHealth(r *request) error {
 }
 
 // getReady answers 200 when requests can be answered: everything recovered,
-// which New demands, the log reachable, and no end in sight.
+// which New demands, the log reachable, both disks taking writes, and no end in sight.
 func (s *Server) getReady(r *request) error {
 	if s.closing.Load() {
 		return errClosing()
 	}
-	ctx, cancel := context.WithTimeout(s.requests, readyWait)
-	defer cancel()
-	if err := s.config.Log.Ready(ctx); err != nil {
-		return kind{"not-ready", "Not ready", http.StatusServiceUnavailable, time.Second}.because("the log is not ready: " + err.Error())
+	if faults := s.faults(); len(faults) > 0 {
+		return kind{"not-ready", "Not ready", http.StatusServiceUnavailable, time.Second}.because(strings.Join(faults, "; "))
 	}
 	return r.json(http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// faults names what keeps events or commits from being stored.
+func (s *Server) faults() []string {
+	ctx, cancel := context.WithTimeout(s.requests, readyWait)
+	defer cancel()
+	out := []string{}
+	if err := s.config.Log.Ready(ctx); err != nil {
+		out = append(out, "the log is not ready: "+readable(err.Error()))
+	}
+	if err := s.config.Views.Stalled(); err != nil {
+		out = append(out, "views answer and cannot commit: "+readable(err.Error()))
+	}
+	return out
 }
 
 // nodeStatus is GET /v1/status.
@@ -38,6 +51,7 @@ type nodeStatus struct {
 	Started       string         `json:"started"`
 	UptimeSeconds float64        `json:"uptime_seconds"`
 	Ready         bool           `json:"ready"`
+	Faults        []string       `json:"faults"` // what is wrong at this moment
 	Nodes         []nodeInfo     `json:"nodes"`
 	Memory        memory         `json:"memory"`
 	Streams       []streamStatus `json:"streams"`
@@ -89,10 +103,11 @@ func (s *Server) getStatus(r *request) error {
 		return err
 	}
 	now := s.clock()
+	faults := s.faults()
 	out := nodeStatus{
 		Version: s.config.Version, Go: runtime.Version(),
 		Started: rfc3339(s.began.UnixMilli()), UptimeSeconds: now.Sub(s.began).Seconds(),
-		Ready: !s.closing.Load(), Nodes: []nodeInfo{{s.config.Node, s.Addr(), true}}, Memory: memoryNow(),
+		Ready: !s.closing.Load() && len(faults) == 0, Faults: faults, Nodes: []nodeInfo{{s.config.Node, s.Addr(), true}}, Memory: memoryNow(),
 		Streams: []streamStatus{}, Views: []viewStatus{},
 	}
 	for _, one := range s.config.Streams.List() {

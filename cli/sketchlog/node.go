@@ -76,7 +76,7 @@ func openNode(ctx context.Context, c nodeConfig) (n *node, err error) {
 	turns.Prompt()
 	line := turns.New(cores())
 	if n.streams, err = ingest.Open(ctx, ingest.Config{
-		Log: n.log, Checkpoints: n.store, Clock: time.Now, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails), Turns: line}); err != nil {
+		Log: n.log, Checkpoints: n.store, Clock: time.Now, Logger: c.logger, QueueBytes: memory.queue, Caches: eventlog.NewCacheBudget(memory.tails), Turns: line}); err != nil {
 		return n, fmt.Errorf("opening the streams: %w", err)
 	}
 	if n.views, err = view.Open(ctx, view.Config{Store: n.store, Streams: n.streams, Catalog: n.log.Catalog(), Clock: time.Now, MemoryBytes: memory.panes, Processors: cores(), Turns: line, Logger: c.logger}); err != nil {
