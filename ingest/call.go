@@ -4,6 +4,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"sketchlog/ingest/event"
@@ -57,6 +58,9 @@ func (c *call) wait(ctx context.Context) (Receipt, error) {
 	case <-c.done:
 	case <-ctx.Done():
 		return Receipt{}, ctx.Err()
+	}
+	if c.err != nil && len(c.receipt.Offsets) > 0 {
+		return Receipt{}, fmt.Errorf("%w; other parts of the request are in the log: sent again under the same Idempotency-Key it counts once", c.err)
 	}
 	if c.err != nil {
 		return Receipt{}, c.err

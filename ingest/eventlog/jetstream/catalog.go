@@ -37,6 +37,21 @@ func openCatalog(ctx context.Context, l *Log) (catalog, error) {
 	return catalog{log: l, kv: kv}, l.translate(err)
 }
 
+// change makes a change, unless the disk has no room for it.
+func (c *catalog) change(doing, kind, name string, change func() error) error {
+	if err := c.log.room(); err != nil {
+		return c.fault(doing, kind, name, err)
+	}
+	err := change()
+	if err == nil {
+		return nil
+	}
+	if broken := c.log.suspect("KV_" + bucket); broken != nil {
+		err = fmt.Errorf("%v: %w", broken, eventlog.ErrUnavailable)
+	}
+	return c.fault(doing, kind, name, err)
+}
+
 func (c *catalog) fault(doing, kind, name string, err error) error {
 	return fmt.Errorf("%s %s %s: %w", doing, kind, name, c.log.translate(err))
 }
@@ -51,10 +66,10 @@ func (c *catalog) Put(ctx context.Context, kind, name string, value []byte) erro
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if _, err := c.kv.Put(ctx, kind+"."+name, value); err != nil {
-		return c.fault("store", kind, name, err)
-	}
-	return nil
+	return c.change("store", kind, name, func() error {
+		_, err := c.kv.Put(ctx, kind+"."+name, value)
+		return err
+	})
 }
 
 // Get returns a definition, or ErrUnknown.
@@ -78,10 +93,7 @@ func (c *catalog) Delete(ctx context.Context, kind, name string) error {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if err := c.kv.Purge(ctx, kind+"."+name); err != nil {
-		return c.fault("delete", kind, name, err)
-	}
-	return nil
+	return c.change("delete", kind, name, func() error { return c.kv.Purge(ctx, kind+"."+name) })
 }
 
 // List returns all definitions of a kind, by name.

@@ -53,11 +53,15 @@ func TestSpace(t *testing.T) {
 	s.free = func(string) (uint64, error) { asked++; return free, fault }
 	step := func(what string, want error) {
 		t.Helper()
-		if err := s.check(); !errors.Is(err, want) {
+		if err := s.check(0); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
 	step("plenty", nil)
+	if err := s.check(49); err != nil || asked != 1 { // of the 50 that may be taken
+		t.Errorf("room for 49 bytes: %v, asked %d times", err, asked)
+	}
+	asked, s.left = 1, 1000
 	free = 49
 	step("within the interval", nil)
 	now = now.Add(lookEvery)
@@ -68,9 +72,13 @@ func TestSpace(t *testing.T) {
 	}
 	free, now = 50, now.Add(lookEvery)
 	step("enough again", nil)
+	free = 49
+	if err := s.check(1); !errors.Is(err, eventlog.ErrFull) {
+		t.Errorf("one byte more than was free: %v", err)
+	}
 	fault, now = os.ErrPermission, now.Add(lookEvery)
 	step("unknown", eventlog.ErrFull)
-	if err := (*space)(nil).check(); err != nil {
+	if err := (*space)(nil).check(0); err != nil {
 		t.Error(err)
 	}
 }

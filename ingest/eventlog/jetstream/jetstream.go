@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -42,14 +41,15 @@ const (
 
 // Log is a log on JetStream. See Open.
 type Log struct {
-	config  Config
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	server  *server.Server // nil with URL
-	dir     *directory     // nil with URL
-	space   *space         // nil with URL or without Reserve
-	catalog catalog
-	logger  *slog.Logger
+	config   Config
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	embedded *embedded  // nil with URL
+	dir      *directory // nil with URL
+	space    *space     // nil with URL or without Reserve
+	trouble  trouble
+	catalog  catalog
+	logger   *slog.Logger
 
 	closing sync.Once
 	closed  chan struct{}
@@ -107,28 +107,15 @@ func (l *Log) embed() error {
 	if l.config.Reserve > 0 {
 		l.space = newSpace(l.config.Dir, l.config.Reserve, time.Now)
 	}
-	l.server, err = server.NewServer(&server.Options{
-		ServerName:             l.config.ServerName,
-		JetStream:              true,
-		StoreDir:               l.config.Dir, // the server makes the folder jetstream in it
-		SyncAlways:             true,         // an acknowledged record is on disk; the default syncs every two minutes
-		JetStreamMaxStore:      l.config.Limit,
-		JetStreamMaxMemory:     64 << 20,
-		MaxPayload:             maxPayload,
-		DontListen:             true,
-		NoSigs:                 true,
-		NoLog:                  true,
-		DisableJetStreamBanner: true,
-	})
-	if err != nil {
-		return fmt.Errorf("open log in %s: %w", l.config.Dir, err)
+	if err := l.space.least(); err != nil {
+		return err
 	}
-	l.server.SetLoggerV2(serverLogger{l.logger}, false, false, false)
-	go l.server.Start() // ends with Shutdown, in Close
-	if !l.server.ReadyForConnections(startPatience) {
-		return fmt.Errorf("open log in %s: the embedded NATS server did not start within %v", l.config.Dir, startPatience)
+	l.embedded = &embedded{config: l.config}
+	if err := l.embedded.start(); err != nil {
+		return err
 	}
-	return l.connect("", nats.InProcessServer(l.server))
+	return l.connect("", nats.InProcessServer(l.embedded), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+		nats.ReconnectBufSize(-1)) // as below
 }
 
 func (l *Log) dial(url string) error {
@@ -172,26 +159,29 @@ func (l *Log) Catalog() eventlog.Catalog { return &l.catalog }
 // MaxRecord is the largest record that an append takes, in bytes.
 func (l *Log) MaxRecord() int { return int(min(l.nc.MaxPayload(), maxPayload)) - headerRoom }
 
-// Ready asks JetStream for an answer and looks at the disk.
+// Ready asks JetStream for an answer and whether its writes succeed, and looks at the disk.
 func (l *Log) Ready(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if err := l.suspect(""); err != nil {
+		return err
+	}
 	if _, err := l.js.AccountInfo(ctx); err != nil {
 		return l.translate(err)
 	}
-	return l.space.check()
+	return l.space.check(0)
 }
 
 // Close ends the connection and the embedded server. It may be called again.
 func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.closed)
+		l.trouble.close()
 		if l.nc != nil {
 			l.nc.Close()
 		}
-		if l.server != nil {
-			l.server.Shutdown()
-			l.server.WaitForShutdown()
+		if l.embedded != nil {
+			l.embedded.stop()
 		}
 	})
 	return l.dir.close()

@@ -44,7 +44,10 @@ func (p *partition) Append(ctx context.Context, id string, record []byte, _ even
 	if most := p.log.MaxRecord(); len(record) > most {
 		return 0, fmt.Errorf("record of %d bytes, the NATS server takes %d (its max_payload less headers): %w", len(record), most, eventlog.ErrTooLarge)
 	}
-	if err := p.log.space.check(); err != nil {
+	if err := p.log.broken(); err != nil {
+		return 0, err
+	}
+	if err := p.log.space.check(len(record)); err != nil {
 		return 0, err
 	}
 	if p.log.isClosed() {
@@ -62,6 +65,9 @@ func (p *partition) Append(ctx context.Context, id string, record []byte, _ even
 		first := wait == backoffLeast
 		if err = p.judge(ctx, err, first); err != nil {
 			return 0, err
+		}
+		if broken := p.log.suspect(p.name); broken != nil {
+			return 0, fmt.Errorf("no acknowledgement: %v: %w", broken, eventlog.ErrUnavailable)
 		}
 		if time.Now().Add(wait).After(until) {
 			return 0, fmt.Errorf("no acknowledgement within %v: %w", p.log.config.Patience, eventlog.ErrUnavailable)

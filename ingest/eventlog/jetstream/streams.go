@@ -82,6 +82,9 @@ func (l *Log) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	defer cancel()
 	st, err := l.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := l.room(); err != nil {
+			return err
+		}
 		_, err = l.js.CreateStream(ctx, want)
 		return l.translate(err)
 	}
@@ -90,6 +93,9 @@ func (l *Log) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	}
 	if has := st.CachedInfo().Config; same(has, want) {
 		return nil // an update, even of nothing, is written and synced
+	}
+	if err := l.room(); err != nil {
+		return err
 	}
 	_, err = l.js.UpdateStream(ctx, want)
 	return l.translate(err)
