@@ -34,6 +34,7 @@ const (
 	retryWrite    = 200 * time.Millisecond // until a write that was refused is tried again
 	stallPatience = 2 * time.Second        // for which those who cannot wait do wait for the disk
 	tellEvery     = time.Minute            // how often it is logged at most that it takes no writes
+	lateSync      = time.Second            // until Pebble hears that a sync failed
 )
 
 // disk knows whether writes of the store wait for their disk.
@@ -240,4 +241,19 @@ func (f patientFile) WriteAt(b []byte, at int64) (n int, err error) {
 		return err
 	})
 	return n, err
+}
+
+// Sync implements vfs.File.
+func (f patientFile) Sync() error { return late(f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f patientFile) SyncData() error { return late(f.File.SyncData()) }
+
+// late returns the failure of a sync some time after it: Pebble begins what failed by it
+// again at once, with a line in the log each time.
+func late(err error) error {
+	if err != nil {
+		time.Sleep(lateSync)
+	}
+	return err
 }
