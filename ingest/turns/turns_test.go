@@ -69,34 +69,42 @@ func TestWhatIsNewGoesBeforeWhatIsOwed(t *testing.T) {
 	}
 }
 
-// Intake waits in line, and after its patience takes every other turn.
+// Intake waits in line, and after its patience takes every other turn. That of a few requests
+// is longer than that of many.
 func TestIntakeIsPatientForSoLong(t *testing.T) {
+	line := func(requests int) []Class {
+		return append(slices.Repeat([]Class{Records}, 4), slices.Repeat([]Class{Intake}, requests)...)
+	}
 	for _, c := range []struct {
-		name   string
-		waited time.Duration
-		want   []Class
+		name     string
+		requests int
+		waited   time.Duration
+		want     []Class
 	}{
-		{"in line", patience - time.Millisecond, []Class{Records, Records, Records, Records, Intake, Intake}},
-		{"overdue", patience, []Class{Records, Intake, Records, Intake, Records, Records}},
+		{"many in line", few + 1, patience - time.Millisecond, line(few + 1)},
+		{"many, overdue", few + 2, patience, []Class{Records, Intake, Records, Intake, // and now they are a few
+			Records, Records, Intake, Intake, Intake, Intake}},
+		{"a few in line", few, fewPatience - time.Millisecond, line(few)},
+		{"a few, overdue", 2, fewPatience, []Class{Records, Intake, Records, Intake, Records, Records}},
 	} {
 		q := New(1)
 		now := time.Unix(1, 0)
 		q.clock = func() time.Time { return now }
 		q.Try()
-		var turns []chan struct{}
-		classes := []Class{Records, Records, Records, Records, Intake, Intake}
+		var waiting []chan struct{}
+		classes := line(c.requests)
 		for _, class := range classes {
 			now = now.Add(time.Microsecond)
-			turns = append(turns, q.join(class))
+			waiting = append(waiting, q.join(class))
 		}
 		now = now.Add(c.waited)
 		var order []Class
 		for len(order) < len(classes) {
 			q.Done()
-			for i, turn := range turns {
+			for i, turn := range waiting {
 				select {
 				case <-turn:
-					order, turns[i] = append(order, classes[i]), nil
+					order, waiting[i] = append(order, classes[i]), nil
 				default:
 				}
 			}
