@@ -131,6 +131,22 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// After a burst a view goes back to applying everything, if the load allows it. Were sampling
+// taken for cheaper than it is, applying everything would look too dear for ever.
+func TestSteadyLoadIsAppliedInFullAfterABurst(t *testing.T) {
+	for _, load := range []float64{0.3, 0.5, 0.6, 0.7} {
+		v := &simView{load: pulse(load, 2, 5, 8), noisy: 0.2}
+		run(t, []*simView{v}, 120)
+		if _, coarsest := v.rates(5, 10); coarsest == Full {
+			t.Errorf("load %v: sheds nothing during the burst", load)
+		}
+		if _, coarsest := v.rates(40, 120); coarsest != Full {
+			t.Errorf("load %v: still at rate %v half a minute after the burst", load, coarsest)
+		}
+		recovered(t, v)
+	}
+}
+
 // A restart finds a long backlog: it is passed over and owed, and the head is
 // fresh at once.
 func TestRestartFarBehind(t *testing.T) {
@@ -312,11 +328,11 @@ func TestGivesWayStepByStep(t *testing.T) {
 		want    Rate
 	}{
 		{[]float64{0, 0, 0, 0.2}, Full},         // below a quarter
-		{[]float64{0.5}, 1},                     // strained
-		{[]float64{0.45, 0.4, 0.35, 0.3}, 1},    // it helped
-		{[]float64{0.3, 0.4}, 3},                // not enough
-		{[]float64{0.1, 0.5}, 4},                // strained again
-		{[]float64{0.2, 0.2, 0.2, 0.2, 0.2}, 4}, // not at ease yet
+		{[]float64{0.5}, 2},                     // strained
+		{[]float64{0.45, 0.4, 0.35, 0.3}, 2},    // it helped
+		{[]float64{0.3, 0.4}, 4},                // not enough
+		{[]float64{0.1, 0.5}, 5},                // strained again
+		{[]float64{0.2, 0.2, 0.2, 0.2, 0.2}, 5}, // not at ease yet
 	} {
 		if got := tell(phase.strains...); got != phase.want {
 			t.Errorf("after strains %v: rate %v, want %v", phase.strains, got, phase.want)

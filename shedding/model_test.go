@@ -360,7 +360,7 @@ func TestLedgerAgainstModel(t *testing.T) {
 			switch p := m.random.IntN(100); {
 			case p < 45:
 				if m.random.IntN(6) == 0 {
-					rate = Full.Coarser() + Rate(m.random.IntN(int(Nothing)))
+					rate = Full + 1 + Rate(m.random.IntN(int(Nothing)))
 				}
 				m.deferOne(rate)
 			case p < 55:

@@ -75,12 +75,17 @@ func (r Rate) Value() float64 {
 	return math.Ldexp(1, -int(r))
 }
 
-// Coarser returns half the rate; Nothing after Coarsest.
-func (r Rate) Coarser() Rate { return min(r, Nothing-1) + 1 }
+// finestSampled is the finest rate that is worth its loss: to sample a half costs as much as
+// to apply everything (cost.go).
+const finestSampled Rate = 2
 
-// Finer returns twice the rate; Full stays Full.
+// Coarser returns the next rate that saves anything: half the rate, but a quarter after
+// Full; Nothing after Coarsest.
+func (r Rate) Coarser() Rate { return max(min(r, Nothing-1)+1, finestSampled) }
+
+// Finer returns the rate whose Coarser is r; Full stays Full.
 func (r Rate) Finer() Rate {
-	if r == Full {
+	if r <= finestSampled {
 		return Full
 	}
 	return r - 1

@@ -97,7 +97,11 @@ func TestCoarserFiner(t *testing.T) {
 	if Full.Finer() != Full || Nothing.Coarser() != Nothing || Coarsest.Coarser() != Nothing || Nothing.Finer() != Coarsest {
 		t.Error("ends are wrong")
 	}
-	for r := Full; r < Nothing; r++ {
+	// A half is a rate, but no step leads to it.
+	if half := Rate(1); Full.Coarser() != 2 || Rate(2).Finer() != Full || half.Coarser() != 2 || half.Finer() != Full {
+		t.Errorf("from 1 to %v, from 1/4 to %v, from 1/2 to %v and %v", Full.Coarser(), Rate(2).Finer(), half.Coarser(), half.Finer())
+	}
+	for r := Rate(2); r < Nothing; r++ {
 		if r.Coarser() != r+1 || r.Coarser().Finer() != r {
 			t.Errorf("%v: coarser is %v", r, r.Coarser())
 		}

@@ -18,8 +18,8 @@ const (
 	simBatch    = 200 // events a record
 )
 
-// simView is one view. At rate r an event costs (fixed + (1-fixed)·r)/capacity
-// seconds of the processor.
+// simView is one view. At rate r an event costs (fixed + (1-fixed)·min(1, 2r))/capacity
+// seconds of the processor, as measured.
 type simView struct {
 	fixed    float64
 	slow     func(second float64) float64 // cost of an event relative to the usual; nil: 1
@@ -159,7 +159,7 @@ func (v *simView) arrive(now int64) {
 }
 
 func (v *simView) cost(r Rate) float64 {
-	cost := (v.fixed + (1-v.fixed)*r.Value()) / simCapacity
+	cost := (v.fixed + (1-v.fixed)*min(1, 2*r.Value())) / simCapacity
 	if v.slow != nil {
 		cost *= v.slow(v.second)
 	}
@@ -269,6 +269,9 @@ func (v *simView) step(now int64, strain, usage float64, views int) {
 		o.Memory, o.Budget = v.memory(v, v.second)
 	}
 	v.decision = v.controller.Step(now, o)
+	if v.decision.Rate == 1 {
+		v.t.Fatalf("at %d ms: it samples a half, which costs as much as everything", now)
+	}
 	v.pass(v.decision.Skip)
 	v.trace = append(v.trace, simPoint{v.second, o.Lag.Seconds(), v.decision.Rate, v.ledger.Owed(), v.decision.Heal})
 	if v.full+v.healed+v.ledger.Owed()+v.backlog != v.arrived {
