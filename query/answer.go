@@ -24,7 +24,7 @@ type Answer struct {
 	Items      *[]Item `json:"items,omitempty"`
 	ErrorBound *Number `json:"error_bound,omitempty"`
 	Population *uint64 `json:"population,omitempty"`
-	Ignored    uint64  `json:"ignored,omitempty"` // events whose weight was not a number of at least 0
+	Ignored    uint64  `json:"ignored,omitempty"` // events whose weight was not a number from 0 to below 2^63
 
 	Confidence float64           `json:"confidence"`
 	Exact      bool              `json:"exact"`

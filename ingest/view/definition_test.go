@@ -73,6 +73,9 @@ func TestDefinitionDefaults(t *testing.T) {
 	if d, err = ParseDefinition([]byte(`{"stream": "s", "pane": "1h", "keep": 0}`)); err != nil || d.Keep != 0 {
 		t.Errorf("kept for ever: %+v, %v", d, err)
 	}
+	if d, err = ParseDefinition([]byte(`{"stream": "s", "pane": "30d"}`)); err != nil || d.Keep != event.Duration(30*24*time.Hour) {
+		t.Errorf("a pane longer than the usual keep: %+v, %v", d, err)
+	}
 }
 
 // A definition that is written back reads as itself.

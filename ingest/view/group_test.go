@@ -123,8 +123,8 @@ func BenchmarkGroup(b *testing.B) {
 }
 
 func TestWeightsAndValues(t *testing.T) {
-	given := []any{nil, "5", true, 0, 7, -3, 2.5, 2.4, -0.4, -0.6, 1e300, -1e300, math.MaxInt64}
-	weights := []int64{-1, -1, -1, 0, 7, -1, 3, 2, 0, -1, math.MaxInt64, -1, math.MaxInt64}
+	given := []any{nil, "5", true, 0, 7, -3, 2.5, 2.4, -0.4, -0.6, 1e300, -1e300, 0x1p63, 0x1p62, math.MaxInt64}
+	weights := []int64{-1, -1, -1, 0, 7, -1, 3, 2, 0, -1, -1, -1, -1, 1 << 62, math.MaxInt64}
 	var events []testEvent
 	var rows []int32
 	for i, v := range given {

@@ -124,8 +124,8 @@ func (p *plan) hashes(b *event.Batch, column int, scratch *[]uint64) []uint64 {
 	return ones
 }
 
-// weight gathers a weight column: whole and not negative, -1 for what cannot
-// be a weight.
+// weight gathers a weight column: whole, not negative and below 2^63, -1 for what
+// cannot be a weight.
 func weight(dst []int64, c *event.Column, rows []int32) {
 	if c == nil {
 		for i := range dst {
@@ -139,11 +139,8 @@ func weight(dst []int64, c *event.Column, rows []int32) {
 		case event.Int:
 			dst[i] = max(int64(c.Bits[row]), -1)
 		case event.Float:
-			f := math.Round(math.Float64frombits(c.Bits[row]))
-			switch {
-			case f >= 0x1p63:
-				dst[i] = math.MaxInt64
-			case f >= 0: // -0.4 rounds to 0 as well
+			// -0.4 rounds to 0 as well. What no counter holds is ignored and said so, rather than cut.
+			if f := math.Round(math.Float64frombits(c.Bits[row])); f >= 0 && f < 0x1p63 {
 				dst[i] = int64(f)
 			}
 		}

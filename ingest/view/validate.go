@@ -41,7 +41,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func (d *Definition) fill(g given, old *Definition) {
 	from := &Definition{MaxKeys: defaultMaxKeys, Fresh: defaultFresh, Priority: NormalPriority}
 	if d.Pane != (PaneSpec{}) {
-		from.Keep = defaultPaneKeep
+		from.Keep = max(defaultPaneKeep, d.Pane.Every)
 	}
 	if old != nil && d.Pane == old.Pane {
 		from = old
