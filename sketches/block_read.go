@@ -149,10 +149,15 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool)
 // are of too. It counts items by linear counting (Whang, Vander-Zanden, Taylor 1990)
 // with 64 bits, without the correction: from that few records it would hardly differ.
 func (p *Pane) repetitive() bool {
-	l, seen, records := p.layout, uint64(0), 0
-	for log := p.log(); len(log) > 0; log = log[l.columns[l.columnOf(log)].recordSize(log):] {
+	l, log, seen, records := p.layout, p.log(), uint64(0), 0
+	plan, tagged := &l.columns[l.block.column], l.block.tagged
+	for len(log) > 0 {
+		if tagged {
+			plan = &l.columns[log[columnAt]]
+		}
 		seen |= 1 << (binary.LittleEndian.Uint64(log) % 64)
 		records++
+		log = log[plan.recordSize(log):]
 	}
 	return bits.OnesCount64(seen) <= records/2
 }
