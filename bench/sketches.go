@@ -12,6 +12,7 @@ import (
 	"github.com/axiomhq/hyperloglog"
 	"github.com/bits-and-blooms/bloom/v3"
 
+	"sketchlog/ingest/event"
 	"sketchlog/sketches"
 )
 
@@ -157,7 +158,7 @@ type timing struct{ cpu, wall float64 }
 
 // newLayout has one item column and one of values.
 func newLayout(specs []sketches.Spec) (*sketches.Layout, error) {
-	return sketches.NewLayout(1, 0, 1, specs)
+	return sketches.NewHashedLayout(event.HashItem, 1, 0, 1, specs)
 }
 
 // hashing is the part of the work that all sketches share.

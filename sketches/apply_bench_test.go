@@ -12,7 +12,7 @@ import (
 // that seldom come twice to a pane, or of four.
 func BenchmarkApplyManyPanes(b *testing.B) {
 	const rounds, together = 40, 32
-	l := mustLayout(b, manyKeysSpecs())
+	l := mustHashed(b, manyKeysSpecs())
 	for _, shape := range []struct{ panes, items int }{{1000, 100_000}, {1000, 4}, {100_000, 100_000}, {100_000, 4}} {
 		count := shape.panes
 		b.Run(fmt.Sprintf("panes=%d/items=%d", count, shape.items), func(b *testing.B) {
@@ -47,7 +47,7 @@ func BenchmarkApplyManyPanes(b *testing.B) {
 // which half have no item.
 func BenchmarkApplyNulls(b *testing.B) {
 	const rounds, together, each, count = 5, 32, 4, 10_000
-	l := mustLayout(b, manyKeysSpecs())
+	l := mustHashed(b, manyKeysSpecs())
 	events := zipfEvents(each*count*rounds, 100_000, 1.1, 1)
 	for i := range events {
 		if sketchtest.Mix(uint64(i))%2 == 0 {

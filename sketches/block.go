@@ -16,10 +16,10 @@ import (
 //
 // A record is
 //
-//	hash       u64, of the item
+//	column     u8, if more than one keeps anything
+//	hash       u64, of the item, if the layout does not know how to tell it from that (NewHashedLayout)
 //	word       u64: if the column has a reservoir, the hash of the event's position;
 //	           if not, how many events the record stands for
-//	column     u8, if more than one keeps anything
 //	weights    u64 a weight column of the table
 //	item       length u8, bytes; if the plan keeps items
 //	words      further ones, if events with the same item were made one record: then the
@@ -48,8 +48,6 @@ type block struct {
 const (
 	sumBytes     = 24
 	ignoredBytes = 8
-	wordAt       = 8  // in a record
-	columnAt     = 16 // the same, if there is one
 	wordBytes    = 8
 	several      = math.MaxUint8     // no length, but the sign of a record of several words
 	blockItem    = several - 1       // the longest item
@@ -59,12 +57,13 @@ const (
 // blockSizes are those that blocks grow through. They are sizes that Go's
 // allocator has, so that nothing is rounded away, and far apart, because to
 // grow costs more than all else that is done for an event.
-var blockSizes = [...]int{96, 320, 704, 1152, blockLimit}
+var blockSizes = [...]int{96, 256, 576, 1024, blockLimit}
 
 const blockLimit = 1536
 
-// blockRecords is how many records a block has room for, at most.
-const blockRecords = blockLimit / columnAt
+// blockRecords is how many records a block has room for, at most: of empty items without
+// a hash. That is few enough for them to be numbered by bytes.
+const blockRecords = blockLimit / (wordBytes + 1)
 
 // firstRoom is what the log gets of a new block, at least: room for an event or two.
 const firstRoom = 48
@@ -116,25 +115,34 @@ func blockSize(least int) int {
 // kept is the sketches that anything of the column is kept for.
 func (plan *columnPlan) kept() Set { return plan.tabled | plan.samples }
 
-// measure reckons what the column's records take.
+// measure reckons what the column's records take, and where.
 func (plan *columnPlan) measure(tagged bool) {
+	at := 0
+	place := func(bytes int, there bool) (from int) {
+		if from = at; there {
+			at += bytes
+		}
+		return from
+	}
 	plan.tagged = tagged
-	plan.weightsAt = columnAt
-	if tagged {
-		plan.weightsAt++
-	}
-	plan.fixed = plan.weightsAt + wordBytes*len(plan.weights)
-	if plan.items {
-		plan.fixed++
-	}
-	plan.most = blockRecords
+	place(1, tagged) // the column, in front, for all else depends on it
+	plan.hashAt = place(wordBytes, plan.hash == nil || !plan.items)
+	plan.wordAt = place(wordBytes, true)
+	plan.weightsAt = place(wordBytes*len(plan.weights), true)
+	place(1, plan.items) // the length
+	plan.fixed = at
+	records := blockLimit / plan.fixed
+	plan.most = records
 	if plan.samples != 0 {
 		plan.most = min(blockLimit/wordBytes, plan.sample)
 	}
-	if plan.tabled != 0 && !plan.fits(blockRecords, blockLimit) {
+	if plan.tabled != 0 && !plan.fits(records, blockLimit) {
 		plan.most = min(plan.most, tableAlways)
 	}
 }
+
+// hashed tells whether records hold their items' hashes.
+func (plan *columnPlan) hashed() bool { return plan.wordAt > plan.hashAt }
 
 func (b *block) bytes() []byte { return unsafe.Slice(b.first, b.size) }
 

@@ -115,10 +115,7 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 		return nil, false
 	}
 	b := p.block.bytes()[p.block.log:]
-	begin(b, hash, word)
-	if plan.tagged {
-		b[columnAt] = byte(c)
-	}
+	plan.begin(b, c, hash, word)
 	weights = b[plan.weightsAt : plan.weightsAt+wordBytes*len(plan.weights)]
 	clear(weights)
 	if plan.items {
@@ -131,7 +128,7 @@ func (p *Pane) addRecord(c int, plan *columnPlan, hash, word uint64, item []byte
 }
 
 // sparing is the size from which on a block is looked into before it grows.
-const sparing = 320
+const sparing = 256
 
 // makeRoom makes room for records of a column, of so many words and bytes. It is false,
 // with nothing changed that shows, if there cannot be.

@@ -29,8 +29,8 @@ func (l *Layout) combine(log []byte, words int) (rest []byte, left int) {
 	if records := c.number(l, log); records == c.items {
 		return log, words
 	}
-	var out [blockLimit]byte
-	n := 0
+	var out [blockLimit + 1]byte // two records of an empty item may take a byte less than one of both
+	n, left := 0, words
 	for k := range c.items {
 		j := c.first[k]
 		start := n
@@ -40,11 +40,14 @@ func (l *Layout) combine(log []byte, words int) (rest []byte, left int) {
 		for j = c.next[j]; j != 0; j = c.next[j] {
 			n = start + plan.join(out[start:], n-start, log[c.starts[j]:])
 			if plan.samples == 0 {
-				words--
+				left--
 			}
 		}
 	}
-	return log[:copy(log, out[:n])], words
+	if n > len(log) {
+		return log, words
+	}
+	return log[:copy(log, out[:n])], left
 }
 
 // number gives the items of a log numbers in order, and returns how many records there are.
@@ -54,7 +57,7 @@ func (c *combination) number(l *Layout, log []byte) (records int) {
 		r := log[at : at+plan.recordSize(log[at:])]
 		c.starts[records] = uint16(at)
 		at += len(r)
-		slot := uint8(binary.LittleEndian.Uint64(r))
+		slot := uint8(plan.mark(r) >> 56)
 		for c.slots[slot] != 0 && !plan.sameItem(log[c.starts[c.first[c.slots[slot]-1]]:], r) {
 			slot++
 		}
@@ -72,11 +75,16 @@ func (c *combination) number(l *Layout, log []byte) (records int) {
 // sameItem tells whether the record that another log begins with is of the column and the
 // item of r. Items of one hash have records of their own where a sample has the bytes of both.
 func (plan *columnPlan) sameItem(log, r []byte) bool {
-	if binary.LittleEndian.Uint64(log) != binary.LittleEndian.Uint64(r) || plan.tagged && log[columnAt] != r[columnAt] {
+	if plan.tagged && log[0] != r[0] {
 		return false
 	}
-	if plan.samples == 0 {
-		return true
+	if plan.hashed() {
+		if binary.LittleEndian.Uint64(log[plan.hashAt:]) != binary.LittleEndian.Uint64(r[plan.hashAt:]) {
+			return false
+		}
+		if plan.samples == 0 {
+			return true
+		}
 	}
 	at := plan.fixed - 1
 	if log[at] != several && r[at] != several { // Fast path: the items end with the records.
@@ -98,7 +106,7 @@ func (plan *columnPlan) join(to []byte, size int, log []byte) int {
 		add(plan.weightsAt + wordBytes*j)
 	}
 	if plan.samples == 0 {
-		add(wordAt)
+		add(plan.wordAt)
 		return size
 	}
 	at := plan.fixed - 1
@@ -107,7 +115,7 @@ func (plan *columnPlan) join(to []byte, size int, log []byte) int {
 		to[at], to[at+1], to[at+2] = several, n, 0
 		size += 2
 	}
-	binary.LittleEndian.PutUint64(to[size:], binary.LittleEndian.Uint64(log[wordAt:]))
+	binary.LittleEndian.PutUint64(to[size:], binary.LittleEndian.Uint64(log[plan.wordAt:]))
 	size += wordBytes
 	to[at+2]++
 	if log[at] == several {

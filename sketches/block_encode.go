@@ -44,7 +44,8 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 	log, at, longest := e.log, 0, 0
 	hashes, words = hashes[:len(ends)], words[:len(ends)]
 	// Copies: the compiler would read the plan again after every write to a record.
-	fixed, items, tagged, counts := plan.fixed, plan.items, plan.tagged, plan.samples == 0
+	fixed, items, counts := plan.fixed, plan.items, plan.samples == 0
+	plain := !plan.tagged && !plan.hashed()
 	for i, end := range ends {
 		b := log[at:end]
 		at = int(end)
@@ -52,9 +53,10 @@ func (e *encoded) encode(c int, plan *columnPlan, r *Rows, from, to int) {
 		if counts {
 			word = 1
 		}
-		begin(b, hashes[i], word)
-		if tagged {
-			b[columnAt] = byte(c)
+		if plain { // Fast path: nothing stands before the word.
+			binary.LittleEndian.PutUint64(b, word)
+		} else {
+			plan.begin(b, c, hashes[i], word)
 		}
 		if items {
 			n := len(b) - fixed
@@ -112,11 +114,15 @@ func (e *encoded) fit(plan *columnPlan, ends []int32, at int32) bool {
 	return true
 }
 
-// begin writes what every record begins with.
-func begin(b []byte, hash, word uint64) {
-	b = b[:wordAt+wordBytes]
-	binary.LittleEndian.PutUint64(b, hash)
-	binary.LittleEndian.PutUint64(b[wordAt:], word)
+// begin writes a record down to its weights.
+func (plan *columnPlan) begin(b []byte, c int, hash, word uint64) {
+	if plan.tagged {
+		b[0] = byte(c)
+	}
+	if plan.hashed() {
+		binary.LittleEndian.PutUint64(b[plan.hashAt:], hash)
+	}
+	binary.LittleEndian.PutUint64(b[plan.wordAt:], word)
 }
 
 // putWeights writes the weights of row i.

@@ -32,7 +32,9 @@ func anyLayout(t *testing.T, rng *rand.Rand) *Layout {
 		}
 		specs[i] = s
 	}
-	l, err := NewLayout(columns, 3, 1, specs)
+	// The last of these gives many items the same hash.
+	hash := []func(item []byte) uint64{nil, sketchtest.Hash, func(item []byte) uint64 { return sketchtest.Mix(uint64(1 + len(item)%4)) }}[rng.IntN(3)]
+	l, err := NewHashedLayout(hash, columns, 3, 1, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,9 @@ func anyRows(rng *rand.Rand, l *Layout, n int, seed uint64) *Rows {
 			if item := rng.IntN(distinct); rng.IntN(100) >= nulls {
 				hashes[i] = sketchtest.Mix(uint64(1 + item>>collide))
 				items[n-1-i].Item = bytes.Repeat([]byte{byte(item)}, item*7%long)
+				if l.hash != nil {
+					hashes[i] = l.hash(items[n-1-i].Item)
+				}
 			}
 		}
 		r.Hashes, r.Items = append(r.Hashes, hashes), append(r.Items, items)

@@ -61,7 +61,7 @@ func TestMergeBlocks(t *testing.T) {
 			for i := range panes {
 				panes[i] = l.NewPane()
 				if n := rng.IntN(most); n > 0 {
-					r := threeColumns(mergedEvents(n, distinct, seed*100+uint64(i), seed%7 < 3))
+					r := hashed(l, threeColumns(mergedEvents(n, distinct, seed*100+uint64(i), seed%7 < 3)))
 					r.Late = rng.IntN(n + 1)
 					panes[i].Apply(r)
 				}
@@ -84,7 +84,7 @@ func TestMergeBlocks(t *testing.T) {
 				if !bytes.Equal(panes[j].AppendBinary(nil), before) {
 					t.Fatalf("%s, seed %d: merging has changed the other pane", name, seed)
 				}
-				r := threeColumns(mergedEvents(1+rng.IntN(4), distinct, seed*100+50+uint64(len(panes)), seed%7 < 3))
+				r := hashed(l, threeColumns(mergedEvents(1+rng.IntN(4), distinct, seed*100+50+uint64(len(panes)), seed%7 < 3)))
 				panes[j].Apply(r) // what is kept of it would show
 				if panes[i].wide == nil {
 					stayed++

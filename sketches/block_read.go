@@ -11,7 +11,7 @@ import (
 // columnOf tells of which column the first record of a log is.
 func (l *Layout) columnOf(log []byte) int {
 	if l.block.tagged {
-		return int(log[columnAt])
+		return int(log[0])
 	}
 	return l.block.column
 }
@@ -36,6 +36,15 @@ func (plan *columnPlan) parts(r []byte) (item, words []byte) {
 	}
 	item, words = r[3:], r[3+int(r[1]):]
 	return item[:r[1]], words
+}
+
+// hashOf is the hash of a record's item.
+func (plan *columnPlan) hashOf(r []byte) uint64 {
+	if plan.hashed() {
+		return binary.LittleEndian.Uint64(r[plan.hashAt:])
+	}
+	item, _ := plan.parts(r)
+	return plan.hash(item)
 }
 
 // records are those of a column in the block, in order. They alias it.
@@ -72,7 +81,7 @@ func (p *Pane) wordsOf(column int) (n int) {
 // events is how many a record stands for.
 func (plan *columnPlan) events(r []byte) uint64 {
 	if plan.samples == 0 {
-		return binary.LittleEndian.Uint64(r[wordAt:])
+		return binary.LittleEndian.Uint64(r[plan.wordAt:])
 	}
 	_, words := plan.parts(r)
 	return 1 + uint64(len(words)/wordBytes)
@@ -87,7 +96,7 @@ func (plan *columnPlan) weight(r []byte, j int) uint64 {
 func (t *table) addLog(p *Pane, column int) {
 	plan := t.plan
 	for r := range p.records(column) {
-		hash := binary.LittleEndian.Uint64(r)
+		hash := plan.hashOf(r)
 		var words []uint64
 		if i := t.find(hash); i >= 0 {
 			words = t.entry(i)
@@ -119,7 +128,7 @@ func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 	r := &Reservoir{size: spec.Size, heap: make([]sampled, 0, min(room*events, spec.Size)), arena: make([]byte, 0, room*bytes)}
 	for one := range p.records(spec.Column) {
 		item, words := plan.parts(one)
-		r.Add(binary.LittleEndian.Uint64(one[wordAt:]), item)
+		r.Add(binary.LittleEndian.Uint64(one[plan.wordAt:]), item)
 		for ; len(words) > 0; words = words[wordBytes:] {
 			r.Add(binary.LittleEndian.Uint64(words), item)
 		}
@@ -132,7 +141,7 @@ func (p *Pane) blockReservoir(sketch, room int) *Reservoir {
 func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool) {
 	plan := &p.layout.columns[column]
 	for r := range p.records(column) {
-		if binary.LittleEndian.Uint64(r) != hash {
+		if plan.hashOf(r) != hash {
 			continue
 		}
 		found = true
@@ -146,18 +155,38 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool)
 }
 
 // repetitive tells whether about half of the records, or more, are of items that others
-// are of too. It counts items by linear counting (Whang, Vander-Zanden, Taylor 1990)
-// with 64 bits, without the correction: from that few records it would hardly differ.
+// are of too. It is a guess: it counts items by linear counting (Whang, Vander-Zanden,
+// Taylor 1990) with 64 bits, without the correction.
 func (p *Pane) repetitive() bool {
 	l, log, seen, records := p.layout, p.log(), uint64(0), 0
 	plan, tagged := &l.columns[l.block.column], l.block.tagged
 	for len(log) > 0 {
 		if tagged {
-			plan = &l.columns[log[columnAt]]
+			plan = &l.columns[log[0]]
 		}
-		seen |= 1 << (binary.LittleEndian.Uint64(log) % 64)
+		r := log[:plan.recordSize(log)]
+		seen |= 1 << (plan.mark(r) >> 58)
 		records++
-		log = log[plan.recordSize(log):]
+		log = log[len(r):]
 	}
 	return bits.OnesCount64(seen) <= records/2
+}
+
+// mark is a cheap hash of a record's item, good in its upper bits: of its hash, or of its
+// first and last eight bytes. Items that it takes for one cost time only.
+func (plan *columnPlan) mark(r []byte) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
+	if plan.hashed() {
+		return odd * binary.LittleEndian.Uint64(r[plan.hashAt:])
+	}
+	from, to := plan.fixed, len(r)
+	if r[from-1] == several {
+		from += 2
+		to = from + int(r[plan.fixed])
+	}
+	x := binary.LittleEndian.Uint64(r[to-wordBytes:])
+	if n := to - from; n < wordBytes {
+		return odd * (x >> (8 * (wordBytes - n))) // without what stands before the item
+	}
+	return odd * (x + bits.RotateLeft64(binary.LittleEndian.Uint64(r[from:]), 32))
 }

@@ -34,6 +34,9 @@ func blockLayouts(t testing.TB) map[string]*Layout {
 			t.Fatal(err)
 		}
 		out[name] = l
+		if out[name+", hashed"], err = NewHashedLayout(neighbour, 3, 1, 1, specs); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return out
 }
@@ -62,6 +65,24 @@ func blockEvents(n, distinct int, seed uint64) []sketchtest.Event {
 	return events
 }
 
+// neighbour hashes items to neighbours in an index.
+func neighbour(item []byte) uint64 { return sketchtest.Hash(item)&^0xff | uint64(len(item)%3) }
+
+// hashed gives rows the hashes that their layout knows, if it does.
+func hashed(l *Layout, r *Rows) *Rows {
+	if l.hash == nil {
+		return r
+	}
+	for c, hashes := range r.Hashes {
+		for i := range hashes {
+			if hashes[i] != 0 {
+				hashes[i] = l.hash(r.Items[c].AppendItem(nil, r.Index[i]))
+			}
+		}
+	}
+	return r
+}
+
 // threeColumns makes rows of three item columns, each of other items of the events.
 func threeColumns(events []sketchtest.Event) *Rows {
 	r := rowsOf(events)
@@ -86,8 +107,8 @@ func TestBlockEqualsWide(t *testing.T) {
 			plain.open()
 			plain.widen()
 			batched(events, seed, func(piece []sketchtest.Event) {
-				block.Apply(threeColumns(piece))
-				plain.Apply(threeColumns(piece))
+				block.Apply(hashed(l, threeColumns(piece)))
+				plain.Apply(hashed(l, threeColumns(piece)))
 				checkLog(t, block)
 				got, want := block.AppendBinary(nil), plain.AppendBinary(nil)
 				if !bytes.Equal(got, want) {
@@ -130,6 +151,22 @@ func TestBlockNeedsWholeSample(t *testing.T) {
 	want := p.AppendBinary(nil)
 	if p.Compact(); p.wide == nil || !bytes.Equal(p.AppendBinary(nil), want) {
 		t.Errorf("compacted to a block: %v; encoding as before: %v", p.wide == nil, bytes.Equal(p.AppendBinary(nil), want))
+	}
+}
+
+// TestBlockKeepsStrangeHashes: a pane that was stored with other hashes than its layout
+// knows keeps them.
+func TestBlockKeepsStrangeHashes(t *testing.T) {
+	strange, l := mustLayout(t, manyKeysSpecs()[:5]), mustHashed(t, manyKeysSpecs()[:5])
+	p := strange.NewPane()
+	p.Apply(rowsOf([]sketchtest.Event{{Hash: 5, Item: []byte("item-1"), Position: 1}, {Hash: 6, Item: nil, Position: 2}}))
+	want := p.AppendBinary(nil)
+	q, err := l.DecodePane(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Compact(); !bytes.Equal(q.AppendBinary(nil), want) {
+		t.Error("compacted, it has another encoding")
 	}
 }
 
@@ -224,13 +261,17 @@ func TestBlockCombines(t *testing.T) {
 // TestBlockGrows: before a block grows, the records of items that came several times become
 // one; and where few items did, that is not tried.
 func TestBlockGrows(t *testing.T) {
-	l := mustLayout(t, manyKeysSpecs())
+	plain, knowing := mustLayout(t, manyKeysSpecs()), mustHashed(t, manyKeysSpecs())
 	for _, test := range []struct {
+		l           *Layout
 		items, size int
 		combined    bool
-	}{{3, 704, true}, {10, 704, true}, {20, 1152, false}, {40, 1152, false}} {
-		p, records := l.NewPane(), 0
-		for i := range 40 {
+	}{
+		{plain, 3, 1024, true}, {plain, 12, 1024, true}, {plain, 40, blockLimit, false}, {plain, 60, blockLimit, false},
+		{knowing, 3, 1024, true}, {knowing, 12, 1024, true}, {knowing, 40, 1024, false}, {knowing, 60, 1024, false},
+	} {
+		p, records := test.l.NewPane(), 0
+		for i := range 60 {
 			e := sketchtest.Event{Position: sketchtest.Mix(uint64(i))}
 			e.Hash, e.Item = sketchtest.Item(i % test.items)
 			p.Apply(rowsOf([]sketchtest.Event{e}))
@@ -238,8 +279,8 @@ func TestBlockGrows(t *testing.T) {
 		for range p.records(0) {
 			records++
 		}
-		if int(p.block.size) != test.size || (records < 40) != test.combined {
-			t.Errorf("40 events of %d items: %d records in %d bytes, want %d bytes", test.items, records, p.block.size, test.size)
+		if int(p.block.size) != test.size || (records < 60) != test.combined {
+			t.Errorf("60 events of %d items, hashes known: %v: %d records in %d bytes, want %d bytes", test.items, test.l == knowing, records, p.block.size, test.size)
 		}
 	}
 }
@@ -269,8 +310,8 @@ func TestBlockRepeats(t *testing.T) {
 				if rng.IntN(3) == 0 {
 					into = part
 				}
-				into.Apply(threeColumns(piece))
-				plain.Apply(threeColumns(piece))
+				into.Apply(hashed(l, threeColumns(piece)))
+				plain.Apply(hashed(l, threeColumns(piece)))
 				var err error
 				if block, err = block.Merged(part, l.All()); err != nil {
 					t.Fatal(err)

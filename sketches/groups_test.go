@@ -23,7 +23,7 @@ func TestApplyGroups(t *testing.T) {
 			}
 			for round := range uint64(20) {
 				events := blockEvents(400, []int{30, 200}[seed%2], seed*100+round)
-				r := threeColumns(events)
+				r := hashed(l, threeColumns(events))
 				var groups []Group
 				cutGroups(rng, r, len(together), func(i, from, to int, part *Rows) {
 					if rng.IntN(9) == 0 {
@@ -69,7 +69,7 @@ func cutGroups(rng *rand.Rand, r *Rows, panes int, fn func(pane, from, to int, p
 
 // TestApplyAllocates: a pane that has room takes events without allocating.
 func TestApplyAllocates(t *testing.T) {
-	l := mustLayout(t, manyKeysSpecs())
+	l := mustHashed(t, manyKeysSpecs())
 	r := rowsOf(sketchtest.Streams(2, 2, 1)[0].Events)
 	p := l.NewPane()
 	p.Apply(r)

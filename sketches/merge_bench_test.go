@@ -8,7 +8,7 @@ import (
 // BenchmarkMergeSmallPanes merges a pane of few events into as small a one: in place where
 // it has room, and into a new pane, as healing does for nearly all keys of many.
 func BenchmarkMergeSmallPanes(b *testing.B) {
-	l := mustLayout(b, manyKeysSpecs())
+	l := mustHashed(b, manyKeysSpecs())
 	for _, n := range []int{1, 5, 20} {
 		events := zipfEvents(2*n, 100_000, 1.1, 1)
 		p, o := l.NewPane(), l.NewPane()

@@ -23,7 +23,7 @@ func TestApplySampled(t *testing.T) {
 			}
 			for round := range uint64(20) {
 				events := blockEvents(400, []int{30, 200}[seed%2], seed*100+round)
-				r := threeColumns(events)
+				r := hashed(l, threeColumns(events))
 				var groups []SampledGroup
 				cutGroups(rng, r, len(together), func(i, from, to int, part *Rows) {
 					groups = append(groups, SampledGroup{together[i], int32(from), int32(to), int32(part.Late)})

@@ -55,7 +55,7 @@ func (l *Layout) samplingPlan() *samplingPlan {
 				specs = append(specs, spec)
 			}
 		}
-		items, err := NewLayout(len(l.columns), 0, 0, specs)
+		items, err := NewHashedLayout(l.hash, len(l.columns), 0, 0, specs)
 		if err != nil {
 			panic(fmt.Sprintf("sketches: the distinct sketches of a checked layout have faults: %v", err))
 		}

@@ -103,8 +103,13 @@ func sameSample(a, b *Reservoir) bool {
 	return true
 }
 
-// packItem writes a record into the block; its word is a position, or a count.
+// packItem writes a record into the block; its word is a position, or a count. It is
+// false as well where the record would lose a hash that its item does not give: only panes that were
+// decoded from what no pane of this layout wrote have such.
 func (p *Pane) packItem(c int, plan *columnPlan, e *tableEntryView, word uint64) bool {
+	if plan.tabled != 0 && !plan.hashed() && plan.hash(e.item) != e.words[0] {
+		return false
+	}
 	weights, ok := p.addRecord(c, plan, e.words[0], word, e.item)
 	if !ok {
 		return false

@@ -47,6 +47,16 @@ func mustLayout(t testing.TB, specs []Spec) *Layout {
 	return l
 }
 
+// mustHashed is mustLayout of a layout that knows the hashes of items, as those of views do.
+func mustHashed(t testing.TB, specs []Spec) *Layout {
+	t.Helper()
+	l, err := NewHashedLayout(sketchtest.Hash, 1, 1, 1, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func paneSubject(l *Layout, canonical, symmetric bool, which Set) sketchtest.Subject[*Pane] {
 	return sketchtest.Subject[*Pane]{
 		New:       l.NewPane,
@@ -387,7 +397,7 @@ func keyMemory(l *Layout, keys int, events []sketchtest.Event) (perKey, size int
 // TestCompactMemory bounds what a key with few items costs, pane included, and
 // compares what Size says with what the heap holds, also past the block and the sample.
 func TestCompactMemory(t *testing.T) {
-	l := mustLayout(t, manyKeysSpecs())
+	l := mustHashed(t, manyKeysSpecs())
 	for _, c := range []struct{ items, keys, limit int }{{1, 5000, 200}, {10, 5000, 500}, {40, 1000, 2500}, {300, 200, 30_000}} {
 		perKey, size := keyMemory(l, c.keys, sketchtest.Streams(c.items, 4, 1)[5].Events)
 		t.Logf("%d items: %d bytes a key, Size says %d", c.items, perKey, size)
@@ -402,7 +412,7 @@ func TestCompactMemory(t *testing.T) {
 
 // BenchmarkMillionKeys: a million keys of one item each fit in 200 MB, of ten in 500 MB.
 func BenchmarkMillionKeys(b *testing.B) {
-	l := mustLayout(b, manyKeysSpecs())
+	l := mustHashed(b, manyKeysSpecs())
 	for _, c := range []struct{ items, limit int }{{1, 200}, {10, 500}} {
 		b.Run(fmt.Sprintf("items=%d", c.items), func(b *testing.B) {
 			for range b.N {

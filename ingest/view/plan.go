@@ -53,7 +53,7 @@ func newPlan(d *Definition) (*plan, error) {
 		return nil, err
 	}
 	var err error
-	if p.layout, err = sketches.NewLayout(len(p.items), len(p.weights), len(p.values), specs); err != nil {
+	if p.layout, err = sketches.NewHashedLayout(event.HashItem, len(p.items), len(p.weights), len(p.values), specs); err != nil {
 		return nil, err
 	}
 	if p.where, err = compileWhere(d.Where); err != nil {

@@ -2,10 +2,12 @@ package sketchtest
 
 import (
 	"encoding/binary"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Event is one event as sketches see it.
@@ -36,6 +38,16 @@ func Mix(x uint64) uint64 {
 // Item is the n-th item: its hash, never 0, and its bytes.
 func Item(n int) (hash uint64, item []byte) {
 	return max(1, Mix(uint64(n))), strconv.AppendInt([]byte("item-"), int64(n), 10)
+}
+
+// Hash is the hash that Item gives with an item; of other bytes it is any.
+func Hash(item []byte) uint64 {
+	if n, err := strconv.Atoi(strings.TrimPrefix(string(item), "item-")); err == nil {
+		return max(1, Mix(uint64(n)))
+	}
+	h := fnv.New64a()
+	h.Write(item)
+	return max(1, Mix(h.Sum64()))
 }
 
 // stream makes events of the items that next gives.
