@@ -158,18 +158,25 @@ func (p *Pane) lookupBlock(column, word int, hash uint64) (n uint64, found bool)
 // are of too. It is a guess: it counts items by linear counting (Whang, Vander-Zanden,
 // Taylor 1990) with 64 bits, without the correction.
 func (p *Pane) repetitive() bool {
-	l, log, seen, records := p.layout, p.log(), uint64(0), 0
+	l, log, seen, items, records := p.layout, p.log(), uint64(0), 0, 0
 	plan, tagged := &l.columns[l.block.column], l.block.tagged
+	many := int(p.block.words) / 2 // there are no more records than words
 	for len(log) > 0 {
 		if tagged {
 			plan = &l.columns[log[0]]
 		}
 		r := log[:plan.recordSize(log)]
-		seen |= 1 << (plan.mark(r) >> 58)
+		bit := uint64(1) << (plan.mark(r) >> 58)
+		if seen&bit == 0 {
+			if items++; items > many {
+				return false
+			}
+		}
+		seen |= bit
 		records++
 		log = log[len(r):]
 	}
-	return bits.OnesCount64(seen) <= records/2
+	return items <= records/2
 }
 
 // mark is a cheap hash of a record's item, good in its upper bits: of its hash, or of its
