@@ -116,16 +116,20 @@ func (d *disk) fault() error {
 	return fmt.Errorf("%w: %w, for %v now; free some space for %s", ErrNoRoom, d.cause, time.Since(d.since).Round(time.Second), d.dir)
 }
 
+// stall is closed when the disk takes no writes.
+func (d *disk) stall() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stalled
+}
+
 // await waits until done is closed, or the disk has taken no writes for a while.
 func (d *disk) await(done <-chan struct{}) error {
 	for {
-		d.mu.Lock()
-		stalled := d.stalled
-		d.mu.Unlock()
 		select {
 		case <-done:
 			return nil
-		case <-stalled:
+		case <-d.stall():
 		}
 		select {
 		case <-done:

@@ -185,18 +185,20 @@ func (s *Shard) finish() error {
 	return nil
 }
 
-// hurry goes on with the commit that is under way until the store writes it, or ends it
-// when the store has it.
+// hurry ends the commit that is under way, so that nothing takes memory before it gives
+// some back; but for a disk that takes no writes it does not wait.
 func (s *Shard) hurry() error {
-	if s.snapshot.written != nil {
-		return s.finish()
-	}
 	for s.snapshot.written == nil {
 		if err := s.saveOn(); err != nil {
 			return err
 		}
 	}
-	return nil
+	select {
+	case <-s.snapshot.written.Done():
+	case <-s.records.store.disk.stall():
+		return nil
+	}
+	return s.finish()
 }
 
 // complete ends the commit that is under way, if one is, whatever that takes; but
