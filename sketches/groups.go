@@ -94,7 +94,7 @@ func (l *Layout) applyColumn(c int, groups []Group, r *Rows) {
 //
 //go:noinline
 func touch(groups []Group) (read byte) {
-	const usualRecord = 32 // bytes
+	const usualRecord = 24 // bytes
 	var blocks [appliedTogether]block
 	for i := range groups {
 		blocks[i] = groups[i].Pane.block
